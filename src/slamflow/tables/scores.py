@@ -1,0 +1,19 @@
+"""`scores/{model}/{benchmark}.parquet`: a row an utterance and pass."""
+
+import pyarrow as pa
+
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("item", pa.string()),
+        ("role", pa.string()),  # positive or negative
+        ("group", pa.string()),
+        ("speaker", pa.string()),
+        ("rendition", pa.int32()),  # members of one item are compared within a rendition
+        ("start", pa.string()),  # the start token of this pass
+        ("nll", pa.float64()),  # sum over all predicted tokens, in nats, end token included
+        ("tokens", pa.int32()),  # how many those are
+        ("first_nll", pa.float64()),  # the first unit's term
+        ("end_nll", pa.float64()),  # the end token's term
+    ]
+)

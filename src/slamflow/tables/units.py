@@ -1,0 +1,17 @@
+"""`units/{tokeniser}/{corpus}/{shard}.parquet`: utterances as units without repeats."""
+
+import pyarrow as pa
+
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("item", pa.string()),
+        ("role", pa.string()),
+        ("group", pa.string()),
+        ("rendition", pa.int32()),  # 0, 1, …: members of an item are compared within a rendition
+        ("speaker", pa.string()),
+        ("duration", pa.float64()),  # s
+        ("units", pa.list_(pa.uint16())),
+        ("durations", pa.list_(pa.uint16())),  # frames of each unit
+    ]
+)
