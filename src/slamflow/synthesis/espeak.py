@@ -1,0 +1,173 @@
+"""espeak-ng in-process from the wheel `espeakng-loader`: no system package, no download.
+
+The same request gives the same samples whatever was spoken before (see `espeak_server`).
+"""
+
+import difflib
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import espeakng_loader
+import numpy as np
+
+from slamflow.synthesis import espeak_server
+
+SILENCE = "_"  # label of all that is not a phone
+STRESS = "',%="  # marks that espeak-ng puts before a phone
+RATES, PITCHES = (80, 450), (0, 99)  # what espeak-ng can do; it clips other values silently
+
+
+class EspeakError(Exception):
+    """One request failed; the next may succeed."""
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """An utterance.
+
+    `samples` is int16 [n] at `sampling_rate` Hz. `words` are (position of the word's first
+    character in the text, first sample); a number or a compound gives several. `phones` are
+    (espeak-ng's name without stress, first sample). Both are in order of time.
+    """
+
+    samples: np.ndarray
+    sampling_rate: int
+    words: list[tuple[int, int]]
+    phones: list[tuple[str, int]]
+
+
+class Espeak:
+    """A process that speaks one request at a time; use one for each worker."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-I", espeak_server.__file__]
+        command += [espeakng_loader.get_library_path(), espeakng_loader.get_data_path()]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=-1
+        )
+        self.sampling_rate: int = self._read()[0]["sampling_rate"]
+        if self.sampling_rate <= 0:
+            raise OSError(f"espeak-ng cannot be initialised (status {self.sampling_rate})")
+        self._identifiers: dict[str, str] = {}
+        self._variants: list[str] = []
+        self._resolved: dict[str, str] = {}
+
+    def __enter__(self) -> "Espeak":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process."""
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait()
+
+    def _read(self) -> tuple[dict[str, Any], bytes]:
+        assert self._process.stdout
+        line = self._process.stdout.readline()
+        if not line:
+            raise OSError(f"espeak-ng's process ended with status {self._process.wait()}")
+        header = json.loads(line)
+        body = self._process.stdout.read(header.get("bytes", 0))
+        if "error" in header:
+            raise EspeakError(header["error"])
+        return header, body
+
+    def _ask(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        assert self._process.stdin
+        self._process.stdin.write(json.dumps(request).encode() + b"\n")
+        self._process.stdin.flush()
+        return self._read()
+
+    def _list(self) -> None:
+        header, _ = self._ask({"do": "voices"})
+        self._variants = sorted(header["variants"])
+        voices = sorted(header["voices"], key=lambda voice: (voice[1], voice[0]))
+        for identifier, _, _ in voices:
+            for name in (identifier, identifier.rpartition("/")[2]):
+                self._identifiers[name.lower()] = identifier
+        for identifier, _, language in voices:
+            self._identifiers.setdefault(language.lower(), identifier)
+
+    def resolve(self, voice: str) -> str:
+        """espeak-ng's identifier of `voice`: `en-us+f3` is `gmw/en-US+f3`, `en-gb` is `gmw/en`.
+
+        Raises:
+            ValueError: there is no such voice or variant, or it cannot be loaded.
+        """
+        if voice in self._resolved:
+            return self._resolved[voice]
+        if not self._identifiers:
+            self._list()
+        name, plus, variant = voice.partition("+")
+        identifier = self._identifiers.get(name.lower())
+        if identifier is None:
+            raise ValueError(
+                f"espeak: unknown voice `{name}`{_nearest(name.lower(), self._identifiers)}"
+            )
+        if plus and variant not in self._variants:
+            raise ValueError(
+                f"espeak: unknown variant `{variant}` of voice `{voice}`"
+                f"{_nearest(variant, self._variants)}"
+            )
+        identifier += plus + variant
+        try:
+            self._ask({"do": "phonemise", "voice": identifier, "text": "a"})
+        except EspeakError as error:
+            raise ValueError(f"espeak: voice `{voice}` cannot be used: {error}") from None
+        self._resolved[voice] = identifier
+        return identifier
+
+    def phonemise(self, text: str, voice: str) -> list[list[str]]:
+        """Phoneme mnemonics with stress marks, a list for each word that espeak-ng makes of `text`.
+
+        Raises:
+            ValueError: unknown voice.
+            EspeakError: espeak-ng failed on this text.
+        """
+        request = {"do": "phonemise", "voice": self.resolve(voice), "text": text}
+        clauses = self._ask(request)[0]["clauses"]
+        words = [word for clause in clauses for word in clause.split()]
+        return [[phone for phone in word.split(espeak_server.SEPARATOR) if phone] for word in words]
+
+    def speak(self, text: str, voice: str, rate: int, pitch: int, phonemes: bool = False) -> Spoken:
+        """Speak `text` at `rate` words a minute (80–450) and `pitch` (0–99).
+
+        Args:
+            phonemes: read what stands in `[[…]]` as phoneme mnemonics.
+
+        Raises:
+            ValueError: unknown voice, or a rate or pitch that espeak-ng would clip.
+            EspeakError: espeak-ng failed on this text.
+        """
+        for name, value, (low, high) in (("rate", rate, RATES), ("pitch", pitch, PITCHES)):
+            if not low <= value <= high:
+                raise ValueError(f"espeak: {name} {value} is not in {low}–{high}")
+        request = {"do": "speak", "voice": self.resolve(voice), "text": text}
+        header, body = self._ask(request | {"rate": rate, "pitch": pitch, "phonemes": phonemes})
+        phones = [(_label(name), start) for name, start in header["phones"]]
+        words = [(position, start) for position, start in header["words"]]
+        samples = np.frombuffer(body, dtype="<i2")
+        return Spoken(samples, self.sampling_rate, words, phones)
+
+
+def _label(name: str) -> str:
+    return SILENCE if name.startswith(SILENCE) else name.lstrip(STRESS)
+
+
+def _nearest(name: str, known: Sequence[str] | dict[str, str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=4, cutoff=0.4)
+    return f"; nearest: {', '.join(close)}" if close else ""
