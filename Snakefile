@@ -1,0 +1,41 @@
+"""Slamflow: a speech language model from nothing to results/eval.tsv.
+
+    snakemake --cores all results/eval.tsv
+
+What is built is said by recipes/{recipe}.yaml under config.yaml; see docs/workflow.md.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+ROOT = Path(workflow.basedir)
+if Path.cwd() != ROOT:
+    raise WorkflowError(f"Run snakemake in the checkout itself: cd {ROOT}")
+
+sys.path.insert(0, str(ROOT / "src"))
+os.environ.update(
+    PATH=os.pathsep.join(
+        [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+    ),
+    PYTHONPATH=os.pathsep.join(
+        filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
+    ),
+)
+
+
+include: "rules/common.smk"
+include: "rules/text.smk"
+include: "rules/speech.smk"
+include: "rules/tokeniser.smk"
+include: "rules/models.smk"
+include: "rules/preference.smk"
+include: "rules/evaluation.smk"
+
+
+onstart:
+    plan.write_run_config()

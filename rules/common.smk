@@ -1,0 +1,21 @@
+"""The config as the rules see it: `plan` knows names, files, blocks and code digests."""
+
+from snakemake.exceptions import WorkflowError
+
+from slamflow.config.load import load
+from slamflow.config.plan import Plan
+
+try:
+    plan = Plan(load(ROOT, config), ROOT)
+except ValueError as error:
+    raise WorkflowError(str(error))
+
+
+wildcard_constraints:
+    shard=r"\d{4}",
+    corpus=plan.names("corpora"),
+    hubert=plan.names("huberts"),
+    tokeniser=plan.names("tokenisers"),
+    mixture=plan.names("mixtures"),
+    model=plan.names("models"),
+    benchmark=plan.names("benchmarks"),

@@ -1,0 +1,97 @@
+"""Benchmarks: scores of every item, and their averages.
+
+Inputs: results/models/{model}/, results/units/{tokeniser}/{corpus}/{shard}.parquet
+Outputs: results/scores/{model}/{benchmark}.parquet, results/eval.tsv, results/comparisons.tsv
+"""
+
+
+localrules:
+    collect_scores,
+
+
+rule score_benchmark:
+    """Take a model's likelihood of every item of a benchmark."""
+    input:
+        model="results/models/{model}/model.safetensors",
+        units=lambda w: plan.benchmark_units(w.model, w.benchmark),
+    output:
+        scores="results/scores/{model}/{benchmark}.parquet",
+    log:
+        "results/logs/score_benchmark/{model}/{benchmark}.log",
+    benchmark:
+        "results/timings/score_benchmark/{model}/{benchmark}.tsv"
+    wildcard_constraints:
+        model=plan.names("models", kind="pretrain|align"),
+    conda:
+        "../envs/slamflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+        gpu=plan.gpus,
+    params:
+        config=plan.block("score_benchmark"),
+        code=plan.code("score_benchmark"),
+        machine=plan.machine(),
+    shell:
+        "python workflow_scripts/score_benchmark.py --model {input.model:q} --units {input.units:q}"
+        " --scores {output.scores:q}"
+        " --config {params.config:q} --machine {params.machine:q} --log {log:q}"
+
+
+rule score_ngrams:
+    """Take an n-gram model's likelihood of every item of a benchmark."""
+    input:
+        model="results/models/{model}/model.safetensors",
+        units=lambda w: plan.benchmark_units(w.model, w.benchmark),
+    output:
+        scores="results/scores/{model}/{benchmark}.parquet",
+    log:
+        "results/logs/score_ngrams/{model}/{benchmark}.log",
+    benchmark:
+        "results/timings/score_ngrams/{model}/{benchmark}.tsv"
+    wildcard_constraints:
+        model=plan.names("models", kind="ngram"),
+    conda:
+        "../envs/slamflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=120,
+    params:
+        config=plan.block("score_ngrams"),
+        code=plan.code("score_ngrams"),
+        machine=plan.machine(),
+    shell:
+        "python workflow_scripts/score_ngrams.py --model {input.model:q} --units {input.units:q}"
+        " --scores {output.scores:q}"
+        " --config {params.config:q} --machine {params.machine:q} --log {log:q}"
+
+
+rule collect_scores:
+    """Average the scores: results/eval.tsv, the table of all results."""
+    input:
+        scores=plan.scores(),
+        qualities=plan.qualities(),
+        cards=plan.cards(),
+    output:
+        eval="results/eval.tsv",
+        comparisons="results/comparisons.tsv",
+    log:
+        "results/logs/collect_scores/eval.log",
+    benchmark:
+        "results/timings/collect_scores/eval.tsv"
+    conda:
+        "../envs/slamflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        config=plan.block("collect_scores"),
+        code=plan.code("collect_scores"),
+        machine=plan.machine(),
+    shell:
+        "python workflow_scripts/collect_scores.py --scores {input.scores:q} --qualities {input.qualities:q}"
+        " --eval {output.eval:q} --comparisons {output.comparisons:q}"
+        " --config {params.config:q} --machine {params.machine:q} --log {log:q}"

@@ -1,0 +1,92 @@
+"""Language models of units, and n-gram baselines.
+
+Inputs: results/units/{tokeniser}/{corpus}/{shard}.parquet, the tokeniser's codebook
+Outputs: results/packed/{mixture}.parquet, results/models/{model}/
+"""
+
+
+rule pack_mixture:
+    """Pack the documents of a mixture into full training rows."""
+    input:
+        units=lambda w: plan.mixture_units(w.mixture),
+        codebook=lambda w: plan.codebook(plan.config.mixtures[w.mixture].tokeniser),
+    output:
+        packed="results/packed/{mixture}.parquet",
+    log:
+        "results/logs/pack_mixture/{mixture}.log",
+    benchmark:
+        "results/timings/pack_mixture/{mixture}.tsv"
+    conda:
+        "../envs/slamflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    params:
+        config=plan.block("pack_mixture"),
+        code=plan.code("pack_mixture"),
+        machine=plan.machine(),
+    shell:
+        "python workflow_scripts/pack_mixture.py --units {input.units:q}"
+        " --codebook {input.codebook:q} --packed {output.packed:q}"
+        " --config {params.config:q} --machine {params.machine:q} --log {log:q}"
+
+
+rule pretrain_model:
+    """Train a language model of units, launched by DeepSpeed."""
+    input:
+        packed=lambda w: f"results/packed/{plan.mixture(w.model)}.parquet",
+    output:
+        model="results/models/{model}/model.safetensors",
+        config="results/models/{model}/config.json",
+        training="results/models/{model}/training.parquet",
+        card="results/models/{model}/card.md",
+    log:
+        "results/logs/pretrain_model/{model}.log",
+    benchmark:
+        "results/timings/pretrain_model/{model}.tsv"
+    wildcard_constraints:
+        model=plan.names("models", kind="pretrain"),
+    conda:
+        "../envs/slamflow.yaml"
+    threads: 8
+    resources:
+        mem_mb=8000,
+        runtime=2880,
+        gpu=plan.gpus,
+    params:
+        config=plan.block("pretrain_model"),
+        code=plan.code("pretrain_model"),
+        machine=plan.machine("models", "training"),
+    shell:
+        "python workflow_scripts/pretrain_model.py --packed {input.packed:q} --model {output.model:q}"
+        " --state results/state/pretrain_model/{wildcards.model:q} --code {params.code:q}"
+        " --config {params.config:q} --machine {params.machine:q} --log {log:q}"
+
+
+rule count_ngrams:
+    """Count the units of a mixture: a baseline without a network."""
+    input:
+        packed=lambda w: f"results/packed/{plan.mixture(w.model)}.parquet",
+    output:
+        model="results/models/{model}/model.safetensors",
+        config="results/models/{model}/config.json",
+    log:
+        "results/logs/count_ngrams/{model}.log",
+    benchmark:
+        "results/timings/count_ngrams/{model}.tsv"
+    wildcard_constraints:
+        model=plan.names("models", kind="ngram"),
+    conda:
+        "../envs/slamflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        config=plan.block("count_ngrams"),
+        code=plan.code("count_ngrams"),
+        machine=plan.machine(),
+    shell:
+        "python workflow_scripts/count_ngrams.py --packed {input.packed:q} --model {output.model:q}"
+        " --config {params.config:q} --machine {params.machine:q} --log {log:q}"

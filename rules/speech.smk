@@ -1,0 +1,63 @@
+"""Speech of a corpus: synthesised from its text, or cut from recordings.
+
+Inputs: results/text/{corpus}.parquet or results/sources/{corpus}.parquet
+Outputs: results/speech/{corpus}/{shard}.parquet, results/rejected/{corpus}/{shard}.parquet
+"""
+
+
+rule synthesise_speech:
+    """Speak a shard of a corpus's text, with word and phone alignments."""
+    input:
+        text="results/text/{corpus}.parquet",
+    output:
+        speech="results/speech/{corpus}/{shard}.parquet",
+        rejected="results/rejected/{corpus}/{shard}.parquet",
+    log:
+        "results/logs/synthesise_speech/{corpus}/{shard}.log",
+    benchmark:
+        "results/timings/synthesise_speech/{corpus}/{shard}.tsv"
+    wildcard_constraints:
+        corpus=plan.names("corpora", source="generated|text"),
+    conda:
+        "../envs/slamflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    params:
+        config=plan.block("synthesise_speech"),
+        code=plan.code("synthesise_speech"),
+        machine=plan.machine("corpora", "speech"),
+    shell:
+        "python workflow_scripts/synthesise_speech.py --text {input.text:q}"
+        " --shard {wildcards.shard:q} --speech {output.speech:q} --rejected {output.rejected:q}"
+        " --config {params.config:q} --machine {params.machine:q} --log {log:q}"
+
+
+rule cut_audio:
+    """Cut a shard of recordings into utterances; the audio stays where it is."""
+    input:
+        sources="results/sources/{corpus}.parquet",
+    output:
+        speech="results/speech/{corpus}/{shard}.parquet",
+        rejected="results/rejected/{corpus}/{shard}.parquet",
+    log:
+        "results/logs/cut_audio/{corpus}/{shard}.log",
+    benchmark:
+        "results/timings/cut_audio/{corpus}/{shard}.tsv"
+    wildcard_constraints:
+        corpus=plan.names("corpora", source="audio"),
+    conda:
+        "../envs/slamflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    params:
+        config=plan.block("cut_audio"),
+        code=plan.code("cut_audio"),
+        machine=plan.machine(),
+    shell:
+        "python workflow_scripts/cut_audio.py --sources {input.sources:q}"
+        " --shard {wildcards.shard:q} --speech {output.speech:q} --rejected {output.rejected:q}"
+        " --config {params.config:q} --machine {params.machine:q} --log {log:q}"

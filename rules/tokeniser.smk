@@ -1,0 +1,185 @@
+"""Speech to units.
+
+Inputs: results/speech/{corpus}/{shard}.parquet
+Outputs: results/huberts/{hubert}/, results/tokenisers/{tokeniser}/,
+    results/units/{tokeniser}/{corpus}/{shard}.parquet
+"""
+
+
+rule train_hubert:
+    """Train a HuBERT on masked MFCC cluster targets, launched by DeepSpeed."""
+    input:
+        speech=lambda w: plan.speech(plan.config.huberts[w.hubert].corpora),
+    output:
+        model="results/huberts/{hubert}/model.safetensors",
+        config="results/huberts/{hubert}/config.json",
+        log="results/huberts/{hubert}/training.parquet",
+    log:
+        "results/logs/train_hubert/{hubert}.log",
+    benchmark:
+        "results/timings/train_hubert/{hubert}.tsv"
+    wildcard_constraints:
+        hubert=plan.names("huberts", trained="True"),
+    conda:
+        "../envs/slamflow.yaml"
+    threads: 8
+    resources:
+        mem_mb=6000,
+        runtime=1440,
+        gpu=plan.gpus,
+    params:
+        config=plan.block("train_hubert"),
+        code=plan.code("train_hubert"),
+        machine=plan.machine("huberts", "training"),
+    shell:
+        "python workflow_scripts/train_hubert.py --speech {input.speech:q} --model {output.model:q}"
+        " --state results/state/train_hubert/{wildcards.hubert:q} --code {params.code:q}"
+        " --config {params.config:q} --machine {params.machine:q} --log {log:q}"
+
+
+rule fit_kmeans:
+    """Fit the codebook of a tokeniser."""
+    input:
+        speech=lambda w: plan.speech(plan.config.tokenisers[w.tokeniser].corpora),
+        hubert=lambda w: plan.hubert(w.tokeniser),
+    output:
+        codebook="results/tokenisers/{tokeniser}/kmeans.safetensors",
+    log:
+        "results/logs/fit_kmeans/{tokeniser}.log",
+    benchmark:
+        "results/timings/fit_kmeans/{tokeniser}.tsv"
+    wildcard_constraints:
+        tokeniser=plan.names("tokenisers", features="hubert|mfcc"),
+    conda:
+        "../envs/slamflow.yaml"
+    threads: 8
+    resources:
+        mem_mb=6000,
+        runtime=240,
+        gpu=plan.gpus,
+    params:
+        config=plan.block("fit_kmeans"),
+        code=plan.code("fit_kmeans"),
+        machine=plan.machine("tokenisers"),
+    shell:
+        "python workflow_scripts/fit_kmeans.py --speech {input.speech:q} --hubert {input.hubert:q}"
+        " --codebook {output.codebook:q}"
+        " --config {params.config:q} --machine {params.machine:q} --log {log:q}"
+
+
+rule extract_units:
+    """Turn a shard of speech into units without repeats."""
+    input:
+        speech="results/speech/{corpus}/{shard}.parquet",
+        codebook="results/tokenisers/{tokeniser}/kmeans.safetensors",
+        hubert=lambda w: plan.hubert(w.tokeniser),
+    output:
+        units="results/units/{tokeniser}/{corpus}/{shard}.parquet",
+    log:
+        "results/logs/extract_units/{tokeniser}/{corpus}/{shard}.log",
+    benchmark:
+        "results/timings/extract_units/{tokeniser}/{corpus}/{shard}.tsv"
+    wildcard_constraints:
+        tokeniser=plan.names("tokenisers", features="hubert|mfcc"),
+    conda:
+        "../envs/slamflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+        gpu=plan.gpus,
+    params:
+        config=plan.block("extract_units"),
+        code=plan.code("extract_units"),
+        machine=plan.machine("tokenisers"),
+    shell:
+        "python workflow_scripts/extract_units.py --speech {input.speech:q}"
+        " --codebook {input.codebook:q} --hubert {input.hubert:q} --units {output.units:q}"
+        " --config {params.config:q} --machine {params.machine:q} --log {log:q}"
+
+
+rule measure_quality:
+    """Compare the units with the true phones, beside MFCC k-means."""
+    input:
+        speech=lambda w: plan.speech(plan.config.tokenisers[w.tokeniser].corpora),
+        codebook="results/tokenisers/{tokeniser}/kmeans.safetensors",
+        hubert=lambda w: plan.hubert(w.tokeniser),
+    output:
+        quality="results/tokenisers/{tokeniser}/quality.json",
+    log:
+        "results/logs/measure_quality/{tokeniser}.log",
+    benchmark:
+        "results/timings/measure_quality/{tokeniser}.tsv"
+    wildcard_constraints:
+        tokeniser=plan.names("tokenisers", features="hubert|mfcc"),
+    conda:
+        "../envs/slamflow.yaml"
+    threads: 8
+    resources:
+        mem_mb=6000,
+        runtime=120,
+        gpu=plan.gpus,
+    params:
+        config=plan.block("measure_quality"),
+        code=plan.code("measure_quality"),
+        machine=plan.machine("tokenisers"),
+    shell:
+        "python workflow_scripts/measure_quality.py --speech {input.speech:q}"
+        " --codebook {input.codebook:q} --hubert {input.hubert:q} --quality {output.quality:q}"
+        " --config {params.config:q} --machine {params.machine:q} --log {log:q}"
+
+
+rule list_phones:
+    """List the phones of a corpus: the units of a topline."""
+    input:
+        speech=lambda w: plan.speech(plan.config.tokenisers[w.tokeniser].corpora),
+    output:
+        phones="results/tokenisers/{tokeniser}/phones.json",
+    log:
+        "results/logs/list_phones/{tokeniser}.log",
+    benchmark:
+        "results/timings/list_phones/{tokeniser}.tsv"
+    wildcard_constraints:
+        tokeniser=plan.names("tokenisers", features="phones"),
+    conda:
+        "../envs/slamflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        config=plan.block("list_phones"),
+        code=plan.code("list_phones"),
+        machine=plan.machine(),
+    shell:
+        "python workflow_scripts/list_phones.py --speech {input.speech:q} --phones {output.phones:q}"
+        " --config {params.config:q} --machine {params.machine:q} --log {log:q}"
+
+
+rule extract_phones:
+    """Turn the known phones of a shard of speech into units."""
+    input:
+        speech="results/speech/{corpus}/{shard}.parquet",
+        phones="results/tokenisers/{tokeniser}/phones.json",
+    output:
+        units="results/units/{tokeniser}/{corpus}/{shard}.parquet",
+    log:
+        "results/logs/extract_phones/{tokeniser}/{corpus}/{shard}.log",
+    benchmark:
+        "results/timings/extract_phones/{tokeniser}/{corpus}/{shard}.tsv"
+    wildcard_constraints:
+        tokeniser=plan.names("tokenisers", features="phones"),
+    conda:
+        "../envs/slamflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        config=plan.block("extract_phones"),
+        code=plan.code("extract_phones"),
+        machine=plan.machine(),
+    shell:
+        "python workflow_scripts/extract_phones.py --speech {input.speech:q}"
+        " --phones {input.phones:q} --units {output.units:q}"
+        " --config {params.config:q} --machine {params.machine:q} --log {log:q}"

@@ -1,0 +1,71 @@
+"""The kinds of field that a config model is made of: settings, references and machine settings.
+
+A *setting* belongs to the block that it stands in and so to what a stage depends on. A
+*reference* names another thing of the config; what it names reaches a stage as a file (or, for a
+synthesiser, by value), so the name itself is in no block. A *machine* setting changes where and how
+fast a stage runs, never what it makes, and is in no block either.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.fields import FieldInfo
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$")]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Block(BaseModel):
+    """A mapping of the config; keys that it does not declare are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def setting(default: Any = ..., /, *, is_about: str, **bounds: Any) -> Any:
+    """A field that is part of what a stage depends on."""
+    return Field(default, description=is_about, **bounds)
+
+
+def reference(section: str, default: Any = ..., /, *, is_about: str) -> Any:
+    """A field that names one or several things of another section."""
+    return Field(default, description=is_about, json_schema_extra={"reference": section})
+
+
+def machine(default: Any, /, *, is_about: str, **bounds: Any) -> Any:
+    """A field that changes where and how fast a stage runs, and nothing that it makes."""
+    return Field(
+        default,
+        description=f"{is_about} (machine setting: changes no result, reruns nothing)",
+        json_schema_extra={"machine": True},
+        **bounds,
+    )
+
+
+def mark(field: FieldInfo, name: str) -> Any:
+    """The value of a field's mark: `mark(field, "reference")` is a section's name or None."""
+    extra = field.json_schema_extra
+    return extra.get(name) if isinstance(extra, dict) else None
+
+
+def settings_of(block: BaseModel) -> dict[str, Any]:
+    """The settings of a block as plain values, without references and machine settings."""
+    return _pick(block, lambda field: not (mark(field, "reference") or mark(field, "machine")))
+
+
+def machine_of(block: BaseModel) -> dict[str, Any]:
+    """The machine settings of a block as plain values."""
+    return {
+        name: getattr(block, name)
+        for name, field in type(block).model_fields.items()
+        if mark(field, "machine") and getattr(block, name) is not None
+    }
+
+
+def _pick(block: BaseModel, wanted: Any) -> dict[str, Any]:
+    picked: dict[str, Any] = {}
+    for name, field in type(block).model_fields.items():
+        if wanted(field):
+            value = getattr(block, name)
+            picked[name] = _pick(value, wanted) if isinstance(value, BaseModel) else value
+    return picked
