@@ -16,6 +16,8 @@ from slamflow.tables import rejected as rejected_table
 from slamflow.tables import speech as speech_table
 
 Row = dict[str, Any]
+# The engine reports an l that ends a syllable when it is over: "all" is 48 ms longer than "awe".
+LATE = 0.05  # s, but at most half of the interval that holds it
 
 
 def speak(
@@ -159,12 +161,26 @@ def _utter(row: Row, rendition: int, config: Mapping[str, Any], engine: Espeak) 
 def _phones(spoken: Spoken, duration: float) -> list[Row]:
     """Phones and silences in seconds that cover the utterance without gaps.
 
-    Silences in a row are one. A phone that got no sample of its own is left out.
+    A word's first phone begins with the word (the engine reports it after its closure). Silences
+    in a row are one.
     """
-    starts = [("_", 0), *spoken.phones]
-    ends = [start for _, start in starts[1:]] + [len(spoken.samples)]
+    total = len(spoken.samples)
+    names = [label for label, _ in spoken.phones]
+    starts = [start for _, start in spoken.phones]
+    for _, start in spoken.words:
+        index = bisect.bisect_left(starts, start)
+        while index < len(names) and names[index] == SILENCE and starts[index] == start:
+            index += 1
+        if index < len(names) and names[index] != SILENCE:
+            starts[index] = start
+    longest = round(LATE * spoken.sampling_rate)
+    for index in range(1, len(starts)):
+        end = starts[index + 1] if index + 1 < len(starts) else total
+        if names[index] != SILENCE and starts[index] == end:
+            starts[index] -= min(longest, (end - starts[index - 1]) // 2)
     merged: list[Row] = []
-    for (label, start), end in zip(starts, ends, strict=True):
+    ends = [*starts, total]
+    for label, start, end in zip([SILENCE, *names], [0, *starts], ends, strict=True):
         if end <= start:
             continue
         if merged and label == SILENCE == merged[-1]["label"]:
@@ -172,8 +188,7 @@ def _phones(spoken: Spoken, duration: float) -> list[Row]:
         else:
             begin, stop = start / spoken.sampling_rate, end / spoken.sampling_rate
             merged.append({"label": label, "start": begin, "end": stop})
-    if merged:
-        merged[-1]["end"] = duration
+    merged[-1]["end"] = duration
     return merged
 
 
