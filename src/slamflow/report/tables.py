@@ -1,0 +1,222 @@
+"""`eval.tsv` and `comparisons.tsv`: what the scores of all models on all benchmarks come to.
+
+`eval.tsv` has a row a model, benchmark, group and convention, in percent. `group` is `all` or a
+phenomenon or band; `metric` is `accuracy`, or `macro_accuracy` where the benchmark is averaged
+over its groups; `n` counts different items. `default` is true on the rows of the convention that
+the config names for the benchmark. Units' quality stands below, as benchmark `units:<tokeniser>`
+with the tokeniser and `mfcc` (MFCC k-means of the same K) as models, metrics `pnmi`,
+`phone_purity` and `cluster_purity` between 0 and 1, convention `frames` and n = frames.
+
+`comparisons.tsv` has the paired difference of each aligned model and its base, in points.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from slamflow import files, logs
+from slamflow.benchmarks import conventions
+
+COLUMNS = ["model", "benchmark", "group", "metric", "convention", "default"]
+COLUMNS += ["value", "ci_low", "ci_high", "n", "chance"]
+COMPARED = ["model", "against", "benchmark", "group", "metric", "convention"]
+COMPARED += ["difference", "ci_low", "ci_high", "n"]
+QUALITY = ("pnmi", "phone_purity", "cluster_purity")
+LENGTH = "slamkit-sum"  # an order-0 model is the length baseline only if terms are summed
+FAIR = (45.0, 55.0)  # percent, for models that cannot know the answer
+
+Pairs = dict[tuple[str, str], pd.DataFrame]
+
+
+def collect(
+    config: dict,
+    scores: Mapping[tuple[str, str], Path],
+    qualities: Mapping[str, Path],
+    output: Path,
+    comparisons: Path,
+) -> str:
+    """Write `eval.tsv` and `comparisons.tsv`.
+
+    Args:
+        config: `evaluate`: [[model, benchmark], …], the order of the rows;
+            `benchmarks`: {name: {convention, average, cluster}} (their `metrics` blocks);
+            `aligned`: {model: base}; `orders`: {n-gram model: order}; `untrained`: [model, …].
+        scores: the scores table of each (model, benchmark) in `evaluate`.
+        qualities: `quality.json` of each tokeniser.
+        output: path of `eval.tsv`.
+        comparisons: path of `comparisons.tsv`.
+
+    Returns:
+        A summary for the terminal (it is in the log too): the default row of each model on each
+        benchmark, differences of aligned models, units' quality, and warnings of items that leak.
+
+    Raises:
+        ValueError: scores that are missing, damaged or do not pair up; it names file and item.
+    """
+    read: Pairs = {}
+    for model, benchmark in config["evaluate"]:
+        if (model, benchmark) not in scores:
+            raise ValueError(f"no scores of model {model} on benchmark {benchmark} were given")
+        cluster = config["benchmarks"][benchmark].get("cluster", "item")
+        read[model, benchmark] = conventions.read_pairs(scores[model, benchmark], cluster)
+    rows = [row for key in read for row in _rows(config, key, read[key])]
+    rows += [row for name in qualities for row in _quality(name, qualities[name])]
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    differences = pd.DataFrame(_differences(config, read), columns=COMPARED)
+    _write(table, output)
+    _write(differences, comparisons)
+    summary = "\n\n".join([*overview(table, differences), *leaks(table, config)])
+    logs.info("summary\n" + summary)
+    return summary
+
+
+def _rows(config: dict, key: tuple[str, str], pairs: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Rows of one model on one benchmark, the default convention first."""
+    metrics = config["benchmarks"][key[1]]
+    default = metrics.get("convention", "slamkit-mean")
+    if config.get("orders", {}).get(key[0]) == 0:
+        default = LENGTH
+    for convention in sorted(conventions.CONVENTIONS, key=lambda name: name != default):
+        for result in conventions.summarise(pairs, convention, metrics.get("average", "micro")):
+            yield {
+                "model": key[0],
+                "benchmark": key[1],
+                "group": result.group,
+                "metric": result.metric,
+                "convention": convention,
+                "default": str(convention == default).lower(),
+                **_numbers("value", result),
+                "n": str(result.items),
+                "chance": f"{100 * conventions.CHANCE:.0f}",
+            }
+
+
+def _numbers(name: str, result: conventions.Result) -> dict[str, str]:
+    """Value and interval in percent; a second decimal only where the interval is below a point."""
+    digits = 2 if 0 < result.high - result.low < 0.01 else 1
+    values = {name: result.value, "ci_low": result.low, "ci_high": result.high}
+    # adding 0.0 makes a rounded -0.0 positive
+    return {key: f"{round(100 * value, digits) + 0.0:.{digits}f}" for key, value in values.items()}
+
+
+def _differences(config: dict, read: Pairs) -> Iterator[dict[str, Any]]:
+    for model, benchmark in read:
+        against = config.get("aligned", {}).get(model)
+        if (against, benchmark) not in read:
+            continue
+        metrics = config["benchmarks"][benchmark]
+        default = metrics.get("convention", "slamkit-mean")
+        for convention in sorted(conventions.CONVENTIONS, key=lambda name: name != default):
+            result = conventions.paired_difference(
+                read[model, benchmark],
+                read[against, benchmark],
+                convention,
+                metrics.get("average", "micro"),
+            )
+            yield {
+                "model": model,
+                "against": against,
+                "benchmark": benchmark,
+                "group": result.group,
+                "metric": result.metric,
+                "convention": convention,
+                **_numbers("difference", result),
+                "n": str(result.items),
+            }
+
+
+def _quality(tokeniser: str, path: Path) -> Iterator[dict[str, Any]]:
+    measured = json.loads(Path(path).read_text(encoding="utf-8"))
+    for part, model in (("tokeniser", tokeniser), ("mfcc", "mfcc")):
+        for metric in QUALITY:
+            try:
+                value = float(measured[part][metric])
+            except (KeyError, TypeError, ValueError):
+                raise ValueError(
+                    f"{path}: has no number {part}.{metric}; delete it and run snakemake again"
+                ) from None
+            yield {
+                "model": model,
+                "benchmark": f"units:{tokeniser}",
+                "group": conventions.ALL,
+                "metric": metric,
+                "convention": "frames",
+                "default": "true",
+                "value": f"{value:.3f}",
+                "n": str(measured.get("frames", "")),
+            }
+
+
+def _write(table: pd.DataFrame, path: Path) -> None:
+    with files.replacing(path) as temporary:
+        table.to_csv(temporary, sep="\t", index=False, lineterminator="\n")
+
+
+def default_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """The one row of each model on each benchmark that its default convention gives."""
+    spoken = ~table["benchmark"].str.startswith("units:")
+    return table[(table["default"] == "true") & (table["group"] == conventions.ALL) & spoken]
+
+
+def overview(table: pd.DataFrame, differences: pd.DataFrame) -> list[str]:
+    """The default rows for people: a line a model, a column a benchmark; then what else there is.
+
+    Args:
+        table, differences: what `eval.tsv` and `comparisons.tsv` hold, as text.
+    """
+    rows = default_rows(table)
+    benchmarks = list(dict.fromkeys(rows["benchmark"]))
+    wide = _wide(rows.assign(cell=_cells(rows, "value")), "model", "benchmark", benchmarks)
+    wide.loc["chance"] = rows.groupby("benchmark")["chance"].first()
+    wide.loc["items"] = rows.groupby("benchmark")["n"].first()
+    blocks = ["Accuracy in percent with 95 % intervals\n" + _aligned(wide)]
+    # the first convention of a comparison is the benchmark's default
+    rows = differences.drop_duplicates(["model", "benchmark"])
+    if len(rows):
+        names = rows["model"] + " - " + rows["against"]
+        rows = rows.assign(model=names, cell=_cells(rows, "difference"))
+        wide = _wide(rows, "model", "benchmark", benchmarks)
+        blocks.append("Paired differences in points\n" + _aligned(wide))
+    rows = table[table["benchmark"].str.startswith("units:")]
+    if len(rows):
+        names = rows["model"] + " (" + rows["benchmark"] + ")"
+        rows = rows.assign(model=names, cell=rows["value"])
+        blocks.append(
+            "Units against the true phones\n" + _aligned(_wide(rows, "model", "metric", [*QUALITY]))
+        )
+    return blocks
+
+
+def _cells(rows: pd.DataFrame, value: str) -> pd.Series:
+    return rows[value] + " [" + rows["ci_low"] + ", " + rows["ci_high"] + "]"
+
+
+def _wide(rows: pd.DataFrame, index: str, columns: str, order: list[str]) -> pd.DataFrame:
+    wide = rows.pivot(index=index, columns=columns, values="cell")
+    return wide.reindex(index=list(dict.fromkeys(rows[index])), columns=order)
+
+
+def _aligned(wide: pd.DataFrame) -> str:
+    text = wide.fillna("").rename_axis(index=None, columns=None).to_string()
+    return "\n".join(line.rstrip() for line in text.splitlines())
+
+
+def leaks(table: pd.DataFrame, config: dict) -> list[str]:
+    """A warning for each default row of a model that cannot know the answer but does.
+
+    Those are n-gram models of order 0 (length) and 1 (unigram), and untrained models; outside
+    45 to 55 percent the items can be told apart by something other than language.
+    """
+    ignorant = {model for model, order in config.get("orders", {}).items() if order <= 1}
+    ignorant |= set(config.get("untrained", []))
+    rows = default_rows(table)
+    values = rows["value"].astype(float)
+    suspect = rows[rows["model"].isin(ignorant) & ~values.between(*FAIR)]
+    return [
+        f"warning: {row.model} scores {row.value} % on {row.benchmark}, outside "
+        f"{FAIR[0]:.0f}–{FAIR[1]:.0f} %: its items leak"
+        for row in suspect.itertuples()
+    ]
