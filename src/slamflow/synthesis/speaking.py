@@ -53,22 +53,42 @@ def speak(
     mine = [index for index in range(count) if index * shards // count == shard]
     rows = text.take(pa.array(mine, pa.int64())).to_pylist()
     utterances = ((row, k) for row in rows for k in range(speech["renditions"]))
-    spoken: list[Row] = []
-    rejected: list[Row] = []
-    workers = max(1, int(machine.get("workers") or 1))
-    engines = [Espeak() for _ in range(workers)]
+    engines: list[Espeak] = []
+    spoken, rejected = Gathered(speech_table.SCHEMA), Gathered(rejected_table.SCHEMA)
     try:
+        engines += [Espeak() for _ in range(max(1, int(machine.get("workers") or 1)))]
         for voice in synthesiser["voices"]:
             engines[0].resolve(voice)
         for result in _spread(utterances, config, engines):
-            (rejected if "reason" in result else spoken).append(result)
+            (rejected if "reason" in result else spoken).add(result)
     finally:
         for engine in engines:
             engine.close()
-    return (
-        pa.Table.from_pylist(spoken, speech_table.SCHEMA),
-        pa.Table.from_pylist(rejected, rejected_table.SCHEMA),
-    )
+    return spoken.table(), rejected.table()
+
+
+class Gathered:
+    """Rows that become a table bit by bit, so that no sample is held twice."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self._schema = schema
+        self._rows: list[Row] = []
+        self._batches: list[pa.RecordBatch] = []
+
+    def add(self, row: Row) -> None:
+        """Append one row; columns that it lacks are null."""
+        self._rows.append(row)
+        if len(self._rows) == 128:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._batches.append(pa.RecordBatch.from_pylist(self._rows, self._schema))
+        self._rows = []
+
+    def table(self) -> pa.Table:
+        """All rows in order."""
+        self._flush()
+        return pa.Table.from_batches(self._batches, self._schema)
 
 
 def _spread(
