@@ -43,7 +43,7 @@ def capture(path: Path | None, append: bool = False) -> Iterator[None]:
     if failure is not None:
         rank = os.environ.get("RANK", "0")
         speaker = "" if rank == "0" else f"rank {rank}: "
-        _write_both(f"error: {speaker}{describe(failure)} (see {path or _log()})")
+        say(f"error: {speaker}{describe(failure)} (see {path or _log()})")
         raise SystemExit(130 if isinstance(failure, KeyboardInterrupt) else 1)
 
 
@@ -61,6 +61,15 @@ def info(text: str) -> None:
     speaker = "" if rank == "0" else f"rank {rank}: "
     _flush()
     _write(2, f"{time.strftime('%H:%M:%S')} {speaker}{text}")
+
+
+def say(line: str) -> None:
+    """A line in the log and on the terminal."""
+    _flush()
+    _write(2, line)
+    if address := os.environ.get(TERMINAL):
+        with contextlib.suppress(OSError):
+            _write(_terminal(address), line)
 
 
 class Progress:
@@ -98,8 +107,7 @@ class Progress:
         for name, value in extra.items():
             shown = f"{value:.4g}" if isinstance(value, float) else str(value)
             text += f", {name.replace('_', ' ')} {shown}"
-        _flush()
-        _write_both(text)
+        say(text)
 
 
 def _clock(seconds: float) -> str:
@@ -159,14 +167,6 @@ def _terminal(address: str) -> int:
 def _log() -> str:
     """Where the output of this process goes."""
     return os.readlink("/proc/self/fd/2") if TERMINAL in os.environ else "above"
-
-
-def _write_both(line: str) -> None:
-    """A line to standard error and, where that is captured, to the terminal."""
-    _write(2, line)
-    if address := os.environ.get(TERMINAL):
-        with contextlib.suppress(OSError):
-            _write(_terminal(address), line)
 
 
 def _write(descriptor: int, line: str) -> None:
