@@ -7,11 +7,12 @@ from pydantic import BaseModel
 
 from slamflow.config.fields import mark
 from slamflow.config.merging import closest
-from slamflow.config.schema import Config
+from slamflow.config.schema import Config, Corpus
 
 Problem = tuple[tuple[str, ...], str]
 
 PAIRS = {"topic_cloze", "story_cloze", "syntactic", "lexical"}
+DOCUMENTS = {"stories", "text", "audio"}
 
 
 def problems(config: Config) -> Iterator[Problem]:
@@ -26,7 +27,9 @@ def problems(config: Config) -> Iterator[Problem]:
         yield from _shapes(config)
 
 
-def references(block: BaseModel, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str, str]]:
+def references(
+    block: BaseModel, path: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], str, str]]:
     """Each reference below `block`: its path, the section it names and the name."""
     for key, field in type(block).model_fields.items():
         value: Any = getattr(block, key)
@@ -78,56 +81,53 @@ def _circles(config: Config) -> Iterator[Problem]:
 
 
 def _shapes(config: Config) -> Iterator[Problem]:
+    """Things of the wrong kind for what is built from them."""
     for name, benchmark in config.benchmarks.items():
-        if getattr(config.corpora[benchmark.corpus].source, "content", "") not in PAIRS:
-            yield (
-                ("benchmarks", name, "corpus"),
-                f"{benchmark.corpus} holds no pairs (positive and negative)",
-            )
+        if _content(config, benchmark.corpus) not in PAIRS:
+            problem = f"{benchmark.corpus} holds no pairs (positive and negative)"
+            yield ("benchmarks", name, "corpus"), problem
     for name, model in config.models.items():
         if model.kind == "align":
-            source = config.corpora[model.corpus].source
-            if getattr(source, "content", "") != "preferences":
+            if _content(config, model.corpus) != "preferences":
                 yield ("models", name, "corpus"), f"{model.corpus} holds no preferences"
             if config.models[model.base].kind == "ngram":
                 yield ("models", name, "base"), f"{model.base} is an n-gram model: no DPO"
     for name, mixture in config.mixtures.items():
         for corpus in mixture.corpora:
-            content = getattr(config.corpora[corpus].source, "content", "stories")
-            if content != "stories":
-                yield ("mixtures", name, "corpora"), f"{corpus} holds {content}, no documents"
+            if _content(config, corpus) not in DOCUMENTS:
+                problem = f"{corpus} holds {_content(config, corpus)}, no documents"
+                yield ("mixtures", name, "corpora"), problem
+        if config.tokenisers[mixture.tokeniser].features == "phones":
+            for corpus in mixture.corpora:
+                if config.corpora[corpus].speech is None:
+                    yield ("mixtures", name, "corpora"), f"the phones of {corpus} are not known"
     for name, tokeniser in config.tokenisers.items():
-        if tokeniser.hubert and tokeniser.kmeans:
-            training = config.huberts[tokeniser.hubert].training
-            if training and tokeniser.kmeans.layer > training.architecture.layers:
-                yield (
-                    ("tokenisers", name, "kmeans", "layer"),
-                    f"{tokeniser.hubert} has {training.architecture.layers} layers",
-                )
-    for name, corpus in config.corpora.items():
-        source = corpus.source
-        if source.kind == "generated" and source.heard_in and corpus.speech:
-            voices = config.synthesisers[corpus.speech.synthesiser].voices
-            accents = {voice.split("+")[0] for voice in voices}
-            if unchecked := accents - set(source.accents or []):
-                yield (
-                    ("corpora", name, "source", "accents"),
-                    f"lacks {', '.join(sorted(unchecked))}, in which {name} is spoken",
-                )
-    for name, model in config.models.items():
-        for benchmark_row in config.evaluate:
-            if name in benchmark_row.models and _tokeniser(config, name).features == "phones":
-                for benchmark in benchmark_row.benchmarks:
-                    corpus_name = config.benchmarks[benchmark].corpus
-                    if config.corpora[corpus_name].speech is None:
-                        yield (
-                            ("evaluate",),
-                            f"{name} reads phones, and those of {corpus_name} are not known",
-                        )
+        training = config.huberts[tokeniser.hubert].training if tokeniser.hubert else None
+        if training and tokeniser.kmeans and tokeniser.kmeans.layer > training.architecture.layers:
+            problem = f"{tokeniser.hubert} has {training.architecture.layers} layers"
+            yield ("tokenisers", name, "kmeans", "layer"), problem
+    for name, corpus_ in config.corpora.items():
+        yield from _pairs_block(name, corpus_)
+        yield from _accents(config, name, corpus_)
 
 
-def _tokeniser(config: Config, name: str) -> Any:
-    model = config.models[name]
-    while model.kind == "align":
-        model = config.models[model.base]
-    return config.tokenisers[config.mixtures[model.mixture].tokeniser]
+def _content(config: Config, corpus: str) -> str:
+    source = config.corpora[corpus].source
+    return source.content if source.kind == "generated" else source.kind
+
+
+def _pairs_block(name: str, corpus: Corpus) -> Iterator[Problem]:
+    wanted = getattr(corpus.source, "content", "") == "preferences"
+    if wanted != (corpus.pairs is not None):
+        problem = "preferences need a `pairs` block" if wanted else "only preferences have it"
+        yield ("corpora", name, "pairs"), problem
+
+
+def _accents(config: Config, name: str, corpus: Corpus) -> Iterator[Problem]:
+    """A pseudo-word must be no word in the accents that it is spoken in."""
+    if corpus.source.kind == "generated" and corpus.source.accents and corpus.speech:
+        voices = config.synthesisers[corpus.speech.synthesiser].voices
+        unchecked = {voice.split("+")[0] for voice in voices} - set(corpus.source.accents)
+        if unchecked:
+            problem = f"lacks {', '.join(sorted(unchecked))}, in which {name} is spoken"
+            yield ("corpora", name, "source", "accents"), problem

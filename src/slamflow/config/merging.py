@@ -47,10 +47,7 @@ class Merged:
     ) -> None:
         for key, value in above.items():
             here = (*path, str(key))
-            if value is None:
-                below.pop(key, None)
-                self._forget(here)
-            elif isinstance(value, dict) and isinstance(below.get(key), dict):
+            if isinstance(value, dict) and isinstance(below.get(key), dict):
                 self._overlay(below[key], value, origin, here)
             else:
                 self._forget(here)
@@ -72,7 +69,7 @@ def read_yaml(path: Path, root: Path) -> dict[str, Any]:
     """
     shown = path.relative_to(root) if path.is_relative_to(root) else path
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
     except FileNotFoundError:
         raise ValueError(f"{shown}: no such file") from None
     except yaml.YAMLError as error:
@@ -100,6 +97,7 @@ def merge(root: Path, command_line: dict[str, Any]) -> Merged:
         merged.overlay(values, origin)
     merged.values["recipe"] = str(recipe)
     _expand(merged)
+    merged.values = _without_nulls(merged.values)
     return merged
 
 
@@ -202,6 +200,13 @@ def _without_null_strings(values: Any) -> Any:
     if isinstance(values, dict):
         return {key: _without_null_strings(value) for key, value in values.items()}
     return None if values == "null" else values
+
+
+def _without_nulls(values: Any) -> Any:
+    """What is left when every `null` has removed its key; not earlier, for `like:` needs them."""
+    if isinstance(values, dict):
+        return {key: _without_nulls(value) for key, value in values.items() if value is not None}
+    return values
 
 
 class _UniqueKeys(yaml.SafeLoader):

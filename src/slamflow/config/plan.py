@@ -9,7 +9,7 @@ import yaml
 
 from slamflow import provenance
 from slamflow.config.fields import machine_of, settings_of
-from slamflow.config.schema import AlignedModel, Config, NgramModel
+from slamflow.config.schema import AlignedModel, Config, NgramModel, PretrainedModel
 
 RESULTS = "results"
 
@@ -98,8 +98,7 @@ class Plan:
     def scores(self) -> list[str]:
         """The score tables behind eval.tsv."""
         return [
-            f"{RESULTS}/scores/{model}/{benchmark}.parquet"
-            for model, benchmark in self.evaluated()
+            f"{RESULTS}/scores/{model}/{benchmark}.parquet" for model, benchmark in self.evaluated()
         ]
 
     def qualities(self) -> list[str]:
@@ -237,12 +236,10 @@ def _collected(plan: Plan, _: Any) -> dict[str, Any]:
     used = dict.fromkeys(benchmark for _, benchmark in plan.evaluated())
     models = dict.fromkeys(model for model, _ in plan.evaluated())
     orders = {
-        name: model.order
-        for name in models
-        if isinstance(model := config.models[name], NgramModel)
+        name: model.order for name in models if isinstance(model := config.models[name], NgramModel)
     }
     return {
-        "evaluate": [settings for settings in ([*pair] for pair in plan.evaluated())],
+        "evaluate": [[*pair] for pair in plan.evaluated()],
         "benchmarks": {name: settings_of(config.benchmarks[name].metrics) for name in used},
         "aligned": {
             name: plan.base(name)
@@ -250,6 +247,12 @@ def _collected(plan: Plan, _: Any) -> dict[str, Any]:
             if isinstance(config.models[name], AlignedModel)
         },
         "orders": orders,
+        "untrained": [
+            name
+            for name in models
+            if isinstance(model := config.models[name], PretrainedModel)
+            and model.training.steps == 0
+        ],
     }
 
 
@@ -292,7 +295,6 @@ _ENGINES: dict[str, Callable[[Plan, Any], list[str]]] = {
         f"slamflow.corpora.generated.{_corpus(plan, w).source.content}"
     ],
     "synthesise_speech": lambda plan, w: [
-        "slamflow.synthesis."
-        + plan.config.synthesisers[_corpus(plan, w).speech.synthesiser].engine
+        "slamflow.synthesis." + plan.config.synthesisers[_corpus(plan, w).speech.synthesiser].engine
     ],
 }

@@ -34,10 +34,8 @@ class GeneratedSource(Block):
 
     @model_validator(mode="after")
     def _lexical_keys(self) -> Self:
-        lexical = {"heard_in": self.heard_in, "minimum_heard": self.minimum_heard}
-        lexical["accents"] = self.accents
-        for key, value in lexical.items():
-            if (self.content == "lexical") != (value is not None):
+        for key in ("heard_in", "minimum_heard", "accents"):
+            if (self.content == "lexical") != (getattr(self, key) is not None):
                 verb = "needs" if self.content == "lexical" else "has no"
                 raise ValueError(f"content: {self.content} {verb} `{key}`")
         return self
@@ -69,7 +67,9 @@ class AudioSource(Block):
     shards: Positive = setting(1, is_about="parts of equal duration, each a job")
     minimum: float = setting(0.5, ge=0, is_about="shorter files are left out (s)")
     maximum: float = setting(30.0, gt=0, is_about="longer files are cut at quiet points (s)")
-    version: int = setting(0, is_about="raise it when the files have changed: they are listed again")
+    version: int = setting(
+        0, is_about="raise it when the files have changed: they are listed again"
+    )
 
 
 Source = Annotated[GeneratedSource | TextSource | AudioSource, Field(discriminator="kind")]
@@ -112,7 +112,9 @@ class Corpus(Block):
 class Synthesiser(Block):
     """A text-to-speech engine and its voices."""
 
-    engine: Literal["espeak"] = setting(is_about="espeak: espeak-ng, from the wheel espeakng-loader")
+    engine: Literal["espeak"] = setting(
+        is_about="espeak: espeak-ng, from the wheel espeakng-loader"
+    )
     voices: list[str] = setting(min_length=1, is_about="voices drawn from, e.g. en-us+f3")
     rates: tuple[int, int] = setting((175, 175), is_about="range drawn from (words a minute)")
     pitches: tuple[int, int] = setting((50, 50), is_about="range drawn from (espeak's 0–99)")
@@ -173,7 +175,9 @@ class HubertArchitecture(Block):
     intermediate_size: Positive = setting(is_about="width of its feed-forward layers")
     layers: Positive = setting(is_about="number of its layers")
     heads: Positive = setting(is_about="attention heads")
-    position_kernel: Positive = setting(32, is_about="kernel of the positional convolution (frames)")
+    position_kernel: Positive = setting(
+        32, is_about="kernel of the positional convolution (frames)"
+    )
     position_groups: Positive = setting(16, is_about="its groups")
 
     @model_validator(mode="after")
@@ -348,6 +352,10 @@ class Metrics(Block):
     average: Literal["micro", "macro"] = setting(
         "micro", is_about="macro: mean over groups (phenomena)"
     )
+    cluster: Literal["item", "couple"] = setting(
+        "item",
+        is_about="what the bootstrap draws: items, or couples (`…a`, `…b`) that share endings",
+    )
 
 
 class Benchmark(Block):
@@ -369,9 +377,7 @@ class Config(Block):
     """A whole config: a recipe under the user's `config.yaml`."""
 
     recipe: str = setting(is_about="a file in recipes/ that this config overrides")
-    data_root: str = machine(
-        "data", is_about="folder that the paths of corpora are relative to"
-    )
+    data_root: str = machine("data", is_about="folder that the paths of corpora are relative to")
     device: Literal["auto", "cpu", "cuda"] = machine("auto", is_about="where tensors live")
     corpora: dict[Name, Corpus] = setting({}, is_about="utterances")
     synthesisers: dict[Name, Synthesiser] = setting({}, is_about="text-to-speech engines")

@@ -1,0 +1,22 @@
+"""Speak one shard of a corpus's text."""
+
+from slamflow import commandline, files, logs
+from slamflow.synthesis import speaking
+from slamflow.tables import rejected as rejected_table
+from slamflow.tables import speech as speech_table
+from slamflow.tables import text as text_table
+
+
+def main() -> None:
+    parser = commandline.parser(__doc__, "text", "speech", "rejected")
+    parser.add_argument("--shard", type=int, required=True)
+    args = parser.parse_args()
+    with logs.capture(args.log):
+        text = files.read_table(args.text, text_table.SCHEMA)
+        speech, rejected = speaking.speak(text, args.config, args.shard, args.machine)
+        files.write_table(rejected, args.rejected, rejected_table.SCHEMA)
+        files.write_table(speech, args.speech, speech_table.SCHEMA)
+
+
+if __name__ == "__main__":
+    main()
