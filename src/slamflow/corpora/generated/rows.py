@@ -11,15 +11,20 @@ Row = tuple[str, str, str, str, str, str | None]  # id, item, role, group, text,
 PATIENCE = 200  # draws an item before the grammar is taken to be exhausted
 
 
-def counted(source: dict[str, Any]) -> tuple[int, int]:
+def counted(source: dict[str, Any], mirrored: bool = False) -> tuple[int, int]:
     """The source's `count` and `seed`.
 
     Raises:
-        ValueError: the count is not positive.
+        ValueError: the count is not positive, or it is odd and items are `mirrored`.
     """
     count = int(source["count"])
     if count < 1:
         raise ValueError(f"source.count is {count}: it must be at least 1")
+    if mirrored and count % 2:
+        raise ValueError(
+            f"source.count is {count}: items of content {source['content']} come in mirrored "
+            f"pairs, make it even, for instance {count + 1}"
+        )
     return count, int(source["seed"])
 
 
@@ -30,6 +35,14 @@ def too_many(content: str, count: int, made: int) -> ValueError:
         f"{content}: lower the count to {made} or less, or add words to "
         "slamflow/corpora/generated/themes.py"
     )
+
+
+def pair(item: str, group: str, positive: str, negative: str) -> list[Row]:
+    """The two rows of an item that a model should tell apart."""
+    return [
+        (f"{item}-positive", item, "positive", group, positive, None),
+        (f"{item}-negative", item, "negative", group, negative, None),
+    ]
 
 
 def table(rows: Iterable[Row]) -> pa.Table:

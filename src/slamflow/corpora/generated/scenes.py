@@ -48,7 +48,7 @@ def draw(rng: random.Random, **fixed: object) -> Scene:
     scene = Scene(
         theme=theme,
         girl=bool(girl),
-        tense=rng.choice(("past", "past", "present")),
+        tense=rng.choice(("past", "present")),
         arc=rng.choice(tuple(templates.ARCS)),
         good=rng.random() < 0.5,
         name=rng.choice(words.GIRLS if girl else words.BOYS),
@@ -64,22 +64,32 @@ def draw(rng: random.Random, **fixed: object) -> Scene:
     return dataclasses.replace(scene, **fixed)  # type: ignore[arg-type]
 
 
-def _free_slots(scene: Scene, rng: random.Random) -> dict[str, str]:
-    """Slots that are drawn anew for each sentence."""
+def slots(scene: Scene, rng: random.Random) -> dict[str, str]:
+    """What templates can name: words of the scene, and words that are drawn anew each time."""
     theme = scene.theme
     thing = rng.choice([word for word in theme.objects if word != scene.object])
     creature = rng.choice([word for word in theme.animals if word != scene.animal])
-    act = rng.choice(theme.activities * 4 + words.GOINGS)
+    act = rng.choice(theme.activities * 6 + words.GOINGS)
     compared = rng.choice(words.COMPARED)
     return {
+        "name": scene.name,
+        "place": scene.place,
+        "object": scene.object,
+        "shape": scene.shape,
+        "animal": scene.animal,
+        "mood": scene.mood,
+        "project": scene.project,
+        "helper": scene.helper,
+        "trouble": scene.trouble,
+        "troubles": words.s_form(scene.trouble),
         "thing": thing,
         "things": words.s_form(thing),
         "creature": creature,
         "creatures": words.s_form(creature),
         "act": act,
-        "acts": words.s_form(act),
         "acting": words.ing(act),
         "acted": words.past(act),
+        "reflex": rng.choice(words.REFLEXIVE),
         "look": rng.choice(_looks(theme)),
         "kind": rng.choice(words.KINDS),
         "terror": rng.choice(words.TERRORS),
@@ -88,32 +98,16 @@ def _free_slots(scene: Scene, rng: random.Random) -> dict[str, str]:
         "racing": rng.choice(words.RACING),
         "comparative": words.comparative(compared),
         "superlative": words.superlative(compared),
-    }
-
-
-def fill(template: str, scene: Scene, rng: random.Random, **more: str) -> str:
-    """A sentence: `template` filled from the scene, the slots `more` and random free slots."""
-    slots = {
-        "name": scene.name,
-        "place": scene.place,
-        "object": scene.object,
-        "animal": scene.animal,
-        "project": scene.project,
-        "helper": scene.helper,
-        "trouble": scene.trouble,
-        "shape": scene.shape,
-        "mood": scene.mood,
-        "troubles": words.s_form(scene.trouble),
         **{slot: pair[0 if scene.girl else 1] for slot, pair in words.PRONOUNS.items()},
-        **_free_slots(scene, rng),
-        **more,
     }
-    template = template.replace("[reflex]", f"[{rng.choice(words.REFLEXIVE)}]")
-    sentence = template.format_map(slots)
+
+
+def render(template: str, slots: dict[str, str], tense: str) -> str:
+    """A sentence: `template` with its slots filled and its verbs in `tense`."""
     sentence = re.sub(
         r"\[(\w+)(/s)?\]",
-        lambda match: words.inflect(match[1], scene.tense, plural=bool(match[2])),
-        sentence,
+        lambda match: words.inflect(match[1], tense, plural=bool(match[2])),
+        template.format_map(slots),
     )
     return words.tidy(sentence)
 
@@ -127,7 +121,7 @@ def write(
         Exhausted: none was found.
     """
     for _ in range(TRIES):
-        sentence = fill(rng.choice(choices), scene, rng, **more)
+        sentence = render(rng.choice(choices), slots(scene, rng) | more, scene.tense)
         if shares.share(sentence) == share:
             return sentence
     raise Exhausted(f"no sentence of the share {share} for {scene}")

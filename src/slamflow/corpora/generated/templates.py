@@ -8,12 +8,15 @@ The thing, project and animal that the story is about keep one adjective: `{shap
 
 # Openings of stories in either tense.
 OPENINGS = (
-    "{name} [reflex] {himself} at the {place}.",
-    "{name} [reflex] {himself} near the {place}.",
+    "{name} [{reflex}] {himself} at the {place}.",
+    "{name} [{reflex}] {himself} near the {place}.",
     "{name} [can] {act} at the {place}.",
     "{name} [can] {act} near the {place}.",
     "{name} [be] {acting} at the {place}.",
     "{name} [be] {acting} near the {place}.",
+    "{name} [can] {act} with the {helper}.",
+    "{name} [be] {acting} with the {helper}.",
+    "{name} always [{act}] with the {helper}.",
     "{name} always [{act}] at the {place}.",
     "{name} always [{act}] near the {place}.",
     "{name} [have] one {look} {thing}.",
@@ -22,12 +25,16 @@ OPENINGS = (
     "these {look} {things} [belong/s] to {name}.",
     "the {kind} {creature} [follow] {name}.",
     "the {kind} {creatures} [follow/s] {name}.",
-    "there [be] one {creature} at the {place}.",
-    "there [be/s] two {creatures} at the {place}.",
-    "there [be] one {look} {thing} near {name}.",
-    "there [be/s] two {look} {things} near {name}.",
+    "there [be] one {kind} {creature} at the {place}.",
+    "there [be/s] two {kind} {creatures} at the {place}.",
+    "the {thing} near the {place} [be] {look}.",
+    "the {things} near the {place} [be/s] {look}.",
+    "there [be] one {thing} near {name}.",
+    "there [be/s] two {things} near {name}.",
     "the {creature} [be] {comparative} than the {animal}.",
-    "the {kind} {creature} [be] the {superlative} of all.",
+    "the {creature} [be] the {superlative} of all.",
+    "{name} [be] {comparative} than the {creature}.",
+    "{name} [be] the {superlative} of all.",
 )
 # Openings in a time of their own, by the tense of the story that they open.
 TIMES = {
@@ -129,12 +136,12 @@ ARCS = {
             "sadly {he} [fall] over the {look} {things}.",
         ),
         "happy": (
-            "{he} {gladly} [wave] to the {helper} at the {place}.",
-            "{he} {gladly} [{act}] with the {helper} at the {place}.",
+            "{he} {gladly} [win] a {look} {thing} from the {helper}.",
+            "{he} {gladly} [win] against the {helper} at the {place}.",
         ),
         "unhappy": (
-            "{he} {gloomily} [leave] the {helper} at the {place}.",
-            "{he} {gloomily} [tell] the {animal} about the {helper}.",
+            "{he} {gloomily} [lose] a {look} {thing} to the {helper}.",
+            "{he} {gloomily} [lose] against the {helper} at the {place}.",
         ),
     },
 }

@@ -15,7 +15,7 @@ PRONOUNS = {
 
 KINDS = tuple("little gentle clever hungry sleepy friendly".split())  # of animals
 COLOURS = tuple("yellow orange heavy pretty".split())  # of objects, beside the theme's looks
-TERRORS = tuple("wicked terrible enormous dreadful".split())  # of troubles
+TERRORS = tuple("wicked terrible enormous dreadful horrible".split())  # of troubles
 GLADLY = tuple("happily proudly cheerfully gladly merrily".split())
 GLOOMILY = tuple("sadly angrily gloomily miserably bitterly".split())
 COMPARED = tuple("strong fast small loud brave quiet".split())
