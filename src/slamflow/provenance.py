@@ -18,7 +18,9 @@ from typing import Any
 
 # Modules that cannot change the content of an artefact; neither they nor what only they import
 # is in a digest.
-NEUTRAL = frozenset({"slamflow.logs", "slamflow.files", "slamflow.runstate"})
+NEUTRAL = frozenset(
+    {"slamflow.commandline", "slamflow.files", "slamflow.logs", "slamflow.runstate"}
+)
 
 LIBRARIES = (
     "slamflow",
