@@ -65,6 +65,8 @@ def read_audio(row: Mapping[str, Any], data_root: Path | None, sampling_rate: in
             rate = file.samplerate
             first = round((start or 0.0) * rate)
             last = file.frames if end is None else min(round(end * rate), file.frames)
+            if not 0 <= first < last:
+                raise ValueError(f"{name}: {start} s to {end} s lies outside the file")
             file.seek(first)
             samples = file.read(last - first, dtype="float32", always_2d=True)
     except (OSError, soundfile.SoundFileError) as error:

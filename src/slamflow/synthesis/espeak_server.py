@@ -1,8 +1,9 @@
 """A bare process that holds espeak-ng and forks once for each request.
 
 espeak-ng keeps state between utterances, so the same text spoken twice in one process gives other
-samples. A child forked from a process that has only initialised the library always gives the same
-ones. This process imports nothing but the standard library: its forks are cheap, and safe whatever
+samples, and it seeds the noise of its breathy voices with the time. A child forked from a process
+that has only initialised the library, and with a seed of its own, always gives the same samples.
+This process imports nothing but the standard library: its forks are cheap, and safe whatever
 threads the caller runs. It is started by `slamflow.synthesis.espeak` as
 
     python -I espeak_server.py <libespeak-ng.so> <espeak-ng-data>
@@ -24,6 +25,7 @@ CHARS_UTF8, PHONEMES_IN_BRACKETS = 0x1, 0x100
 RATE, PITCH = 1, 3  # espeak_PARAMETER
 EVENT_WORD, EVENT_PHONEME = 1, 7
 SEPARATOR = "\x01"
+NOISE_SEED = 1  # voices with breath or roughness are noisy
 SECONDS = 300  # an utterance that takes longer hangs
 
 
@@ -122,6 +124,8 @@ def _speak(espeak: ctypes.CDLL, request: dict[str, Any]) -> tuple[dict[str, Any]
 
     callback = _CALLBACK(receive)
     espeak.espeak_SetSynthCallback(callback)
+    if status := espeak.espeak_ng_SetRandSeed(ctypes.c_long(NOISE_SEED)):
+        raise ValueError(f"the noise cannot be seeded (status {status})")
     for parameter, value in ((RATE, request["rate"]), (PITCH, request["pitch"])):
         if espeak.espeak_SetParameter(parameter, value, 0):
             raise ValueError(f"parameter {parameter} cannot be set to {value}")

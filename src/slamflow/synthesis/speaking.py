@@ -1,6 +1,5 @@
 """Text tables into speech tables."""
 
-import bisect
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
@@ -11,13 +10,13 @@ import numpy as np
 import pyarrow as pa
 
 from slamflow import audio
-from slamflow.synthesis.espeak import PITCHES, RATES, SILENCE, Espeak, EspeakError, Spoken
+from slamflow.synthesis import alignments
+from slamflow.synthesis.espeak import PITCHES, RATES, SILENCE, Espeak, EspeakError
 from slamflow.tables import rejected as rejected_table
 from slamflow.tables import speech as speech_table
 
 Row = dict[str, Any]
-# The engine reports an l that ends a syllable when it is over: "all" is 48 ms longer than "awe".
-LATE = 0.05  # s, but at most half of the interval that holds it
+NOTHING = "nothing to speak in this text"
 
 
 def speak(
@@ -148,6 +147,8 @@ def _utter(row: Row, rendition: int, config: Mapping[str, Any], engine: Espeak) 
     drop = {"id": identity, "source": row["id"]}
     if not said:
         return drop | {"reason": "empty text"}
+    if not any(character.isalnum() for character in said):
+        return drop | {"reason": NOTHING}
     voice, rate, pitch = draw(
         config["synthesiser"], speech["seed"], row["item"] or row["id"], rendition
     )
@@ -156,7 +157,7 @@ def _utter(row: Row, rendition: int, config: Mapping[str, Any], engine: Espeak) 
     except EspeakError as error:
         return drop | {"reason": f"synthesis failed: {error}"}
     if all(label == SILENCE for label, _ in spoken.phones):
-        return drop | {"reason": "nothing to speak in this text"}
+        return drop | {"reason": NOTHING}
     wanted = speech["sampling_rate"]
     wave = audio.resample(spoken.samples.astype(np.float32) / 32768, spoken.sampling_rate, wanted)
     duration = len(wave) / wanted
@@ -173,77 +174,6 @@ def _utter(row: Row, rendition: int, config: Mapping[str, Any], engine: Espeak) 
         "audio": {"bytes": audio.encode_flac(wave, wanted), "path": None},
         "sampling_rate": wanted,
         "duration": duration,
-        "words": _words(spoken, said, text, duration),
-        "phones": _phones(spoken, duration),
+        "words": alignments.words(spoken, said, text, duration),
+        "phones": alignments.phones(spoken, duration),
     }
-
-
-def _phones(spoken: Spoken, duration: float) -> list[Row]:
-    """Phones and silences in seconds that cover the utterance without gaps.
-
-    A word's first phone begins with the word (the engine reports it after its closure). Silences
-    in a row are one.
-    """
-    total = len(spoken.samples)
-    names = [label for label, _ in spoken.phones]
-    starts = [start for _, start in spoken.phones]
-    for _, start in spoken.words:
-        index = bisect.bisect_left(starts, start)
-        while index < len(names) and names[index] == SILENCE and starts[index] == start:
-            index += 1
-        if index < len(names) and names[index] != SILENCE:
-            starts[index] = start
-    longest = round(LATE * spoken.sampling_rate)
-    for index in range(1, len(starts)):
-        end = starts[index + 1] if index + 1 < len(starts) else total
-        if names[index] != SILENCE and starts[index] == end:
-            starts[index] -= min(longest, (end - starts[index - 1]) // 2)
-    merged: list[Row] = []
-    ends = [*starts, total]
-    for label, start, end in zip([SILENCE, *names], [0, *starts], ends, strict=True):
-        if end <= start:
-            continue
-        if merged and label == SILENCE == merged[-1]["label"]:
-            merged[-1]["end"] = end / spoken.sampling_rate
-        else:
-            begin, stop = start / spoken.sampling_rate, end / spoken.sampling_rate
-            merged.append({"label": label, "start": begin, "end": stop})
-    merged[-1]["end"] = duration
-    return merged
-
-
-def _words(spoken: Spoken, said: str, text: str, duration: float) -> list[Row]:
-    """Words in seconds: the tokens between blanks, without punctuation around them.
-
-    A word ends where the next one or a silence begins. Tokens that the engine speaks as one
-    ("in the") are one word. What was spoken by phonemes is labelled with the words of the text if
-    those are as many.
-    """
-    tokens = list(re.finditer(r"\S+", said))
-    labels = [match.group().strip("[]") for match in tokens]
-    if said != text and len(text.split()) == len(tokens):
-        labels = text.split()
-    firsts = [match.start() for match in tokens]
-    total = len(spoken.samples)
-    silences = [start for label, start in spoken.phones if label == SILENCE] + [total]
-    words: list[Row] = []
-    indices: list[int] = []
-    for number, (position, start) in enumerate(spoken.words):
-        index = max(0, bisect.bisect_right(firsts, position) - 1)
-        following = spoken.words[number + 1][1] if number + 1 < len(spoken.words) else total
-        end = min(following, silences[min(bisect.bisect_right(silences, start), len(silences) - 1)])
-        if indices and index <= indices[-1]:
-            words[-1]["end"] = max(end, words[-1]["end"])
-        else:
-            words.append({"label": "", "start": start, "end": end})
-            indices.append(index)
-    for word, index, after in zip(words, indices, indices[1:] + [len(tokens)], strict=True):
-        parts = [_bare(label) for label in labels[index:after]]
-        word["label"] = " ".join(part for part in parts if part)
-        word["start"] = word["start"] / spoken.sampling_rate
-        word["end"] = min(word["end"] / spoken.sampling_rate, duration)
-    return [word for word in words if word["end"] > word["start"]]
-
-
-def _bare(token: str) -> str:
-    return re.sub(r"^[^\w]+|[^\w]+$", "", token)

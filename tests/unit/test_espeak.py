@@ -1,0 +1,110 @@
+"""espeak-ng itself: voices, phonemes, independence of what was spoken before."""
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from slamflow.synthesis import phonemes
+from slamflow.synthesis.espeak import SILENCE, Espeak, Spoken
+
+TEXT = (
+    "hello little water the a bottle happily mountain kitten was were forgotten butter squirrel "
+    "strawberry idea fire our read of and to for all wolf help queen's zoo"
+)
+WORDS = TEXT.split()
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Espeak]:
+    with Espeak() as espeak:
+        yield espeak
+
+
+def phones(spoken: Spoken) -> list[str]:
+    return [label for label, _ in spoken.phones if label != SILENCE]
+
+
+@pytest.mark.parametrize(
+    ("voice", "identifier"),
+    [
+        ("en-us", "gmw/en-US"),
+        ("en-us+f3", "gmw/en-US+f3"),
+        ("en-gb", "gmw/en"),
+        ("gmw/en", "gmw/en"),
+        ("en-gb-scotland", "gmw/en-GB-scotland"),
+    ],
+)
+def test_names_of_voices(engine: Espeak, voice: str, identifier: str) -> None:
+    assert engine.resolve(voice) == identifier
+
+
+@pytest.mark.parametrize(
+    ("voice", "said", "nearest"),
+    [
+        ("en-uss", "unknown voice `en-uss`", "en-us"),
+        ("mb/mb-us1", "unknown voice", ""),
+        ("en-us+m33", "unknown variant `m33` of voice `en-us\\+m33`", "m3"),
+        ("en-us+", "unknown variant ``", ""),
+    ],
+)
+def test_unknown_voices_are_errors(engine: Espeak, voice: str, said: str, nearest: str) -> None:
+    with pytest.raises(ValueError, match=f"{said}.*{nearest}"):
+        engine.resolve(voice)
+    assert engine.resolve("en-us") == "gmw/en-US"
+
+
+def test_rates_that_would_be_clipped_are_errors(engine: Espeak) -> None:
+    with pytest.raises(ValueError, match="rate 500 is not in 80–450"):
+        engine.speak("Hello.", "en-us", 500, 50)
+
+
+@pytest.mark.parametrize("voice", ["en-us", "en-us+f3"])  # f3 has breath, which is noise
+def test_nothing_before_an_utterance_changes_it(engine: Espeak, voice: str) -> None:
+    first = engine.speak("Once there was a dog.", voice, 180, 50).samples
+    engine.speak("Something else, in another voice!", "en-gb+f2", 120, 90)
+    engine.phonemise("and phonemes", "en-gb-scotland")
+    again = engine.speak("Once there was a dog.", voice, 180, 50).samples
+    time.sleep(1.1)  # espeak-ng's own seed is the second in which it starts
+    with Espeak() as other:
+        fresh = other.speak("Once there was a dog.", voice, 180, 50).samples
+    assert np.array_equal(first, again) and np.array_equal(first, fresh)
+    assert np.abs(first).max() > 1000
+
+
+def test_voice_rate_and_pitch_are_heard(engine: Espeak) -> None:
+    def speak(voice: str, rate: int, pitch: int) -> Spoken:
+        return engine.speak("Once there was a dog.", voice, rate, pitch)
+
+    plain = speak("en-us", 180, 50)
+    assert len(speak("en-us", 120, 50).samples) > 1.3 * len(plain.samples)
+    for other in (speak("en-us", 180, 80), speak("en-us+f3", 180, 50)):
+        assert not np.array_equal(plain.samples[:5000], other.samples[:5000])
+    assert phones(speak("en-gb-scotland", 180, 50)) != phones(plain)
+
+
+def test_a_failed_request_does_not_stop_the_next(engine: Espeak) -> None:
+    assert phones(engine.speak("", "en-us", 180, 50)) == []
+    assert phones(engine.speak("Hello.", "en-us", 180, 50)) == ["h", "@", "l", "oU"]
+
+
+@pytest.mark.parametrize("voice", ["en-us", "en-gb", "en-us+f3"])
+def test_mnemonics_sound_as_the_word(engine: Espeak, voice: str) -> None:
+    for word, mnemonics in zip(WORDS, phonemes.phonemise(WORDS, voice), strict=True):
+        spelt = phonemes.spell([mnemonics])
+        by_word = engine.speak(word, voice, 180, 50)
+        by_phonemes = engine.speak(spelt, voice, 180, 50, phonemes=True)
+        assert phones(by_word) == phones(by_phonemes), (word, spelt)
+
+
+def test_phonemes_do_not_depend_on_the_list() -> None:
+    forwards = phonemes.phonemise(WORDS, "en-us")
+    assert forwards == phonemes.phonemise(WORDS[::-1], "en-us")[::-1]
+    assert forwards[0] == ["h", "@", "l", "'oU"]
+    assert phonemes.spell([["h", "'aI"], ["D", "'E"]]) == "[[h|'aI D|'E]]"
+
+
+def test_brackets_are_phonemes_only_on_demand(engine: Espeak) -> None:
+    spelt = phonemes.spell(phonemes.phonemise(["hello"], "en-us"))
+    assert len(phones(engine.speak(spelt, "en-us", 180, 50))) > 4
