@@ -102,7 +102,8 @@ PHENOMENA: dict[str, tuple[Frame, ...]] = {
         (
             None,
             "{name} [have] two <{look} {things}~{things} {look}>.",
-            "the <{things} near the {place} [be/s] {look}~{look} near the {place} [be/s] {things}>.",
+            "the <{things} near the {place} [be/s] {look}~"
+            "{look} near the {place} [be/s] {things}>.",
         ),
     ),
     "comparison": (

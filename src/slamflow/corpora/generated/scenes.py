@@ -112,9 +112,7 @@ def render(template: str, slots: dict[str, str], tense: str) -> str:
     return words.tidy(sentence)
 
 
-def write(
-    choices: Sequence[str], scene: Scene, rng: random.Random, share: str, **more: str
-) -> str:
+def write(choices: Sequence[str], scene: Scene, rng: random.Random, share: str, **more: str) -> str:
     """A sentence of `share` from one of the templates `choices`.
 
     Raises:

@@ -1,13 +1,14 @@
-"""Which sentences may be trained on, evaluated, or used for preferences.
+"""Which sentences of the grammar may be trained on, and which are kept for evaluation.
 
 Every sentence belongs to one share by the hash of its text, whatever the seed and the recipe, so
-that no evaluated sentence is ever in training or in preferences.
+that no evaluated sentence is ever in training. Preferences have templates of their own (`actions`)
+and need no share.
 """
 
 import hashlib
 import re
 
-_SHARES = (("training", 70), ("evaluation", 90), ("preferences", 100))  # upper bounds, per cent
+EVALUATED = 25  # per cent of sentences
 
 
 def split(text: str) -> list[str]:
@@ -16,7 +17,7 @@ def split(text: str) -> list[str]:
 
 
 def share(sentence: str) -> str:
-    """`training`, `evaluation` or `preferences`."""
+    """`training` or `evaluation`; punctuation and capitals make no difference."""
     letters = re.sub(r"[^a-z ]", "", sentence.lower())
-    number = int.from_bytes(hashlib.sha256(letters.encode()).digest()[:4], "big") % 100
-    return next(name for name, bound in _SHARES if number < bound)
+    number = int.from_bytes(hashlib.sha256(letters.encode()).digest()[:4], "big")
+    return "evaluation" if number % 100 < EVALUATED else "training"

@@ -2,8 +2,13 @@
 
 import re
 
-GIRLS = tuple("Lily Hannah Molly Sophie Alice Rosie Nancy Martha Emily Jasmine".split())
-BOYS = tuple("Oliver Peter Simon Daniel Henry Jacob Martin Oscar Robert Thomas".split())
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+GIRLS = _list("Lily Hannah Molly Sophie Alice Rosie Nancy Martha Emily Jasmine")
+BOYS = _list("Oliver Peter Simon Daniel Henry Jacob Martin Oscar Robert Thomas")
 
 # slot: (girl, boy)
 PRONOUNS = {
@@ -13,21 +18,23 @@ PRONOUNS = {
     "himself": ("herself", "himself"),
 }
 
-KINDS = tuple("little gentle clever hungry sleepy friendly".split())  # of animals
-COLOURS = tuple("yellow orange heavy pretty".split())  # of objects, beside the theme's looks
-TERRORS = tuple("wicked terrible enormous dreadful horrible".split())  # of troubles
-GLADLY = tuple("happily proudly cheerfully gladly merrily".split())
-GLOOMILY = tuple("sadly angrily gloomily miserably bitterly".split())
-COMPARED = tuple("strong fast small loud brave quiet".split())
-RACING = tuple("faster stronger quicker".split())  # who wins a race
-REFLEXIVE = tuple("enjoy wash dress hide warm".split())  # "… herself"
-GOINGS = tuple("play dance travel wait".split())  # activities of every theme
+KINDS = _list("little gentle clever hungry sleepy friendly")  # of animals
+COLOURS = _list("yellow orange heavy pretty")  # of objects, beside the theme's looks
+TERRORS = _list("wicked terrible enormous dreadful horrible")  # of troubles
+GLADLY = _list("happily proudly cheerfully gladly merrily")
+GLOOMILY = _list("sadly angrily gloomily miserably bitterly")
+COMPARED = _list("strong fast small loud brave quiet")
+RACING = _list("faster stronger quicker")  # who wins a race
+REFLEXIVE = _list("enjoy wash dress hide warm")  # "… herself"
+GOINGS = _list("play dance travel wait")  # activities of every theme
 
 # base: (third person singular, past, -ing); only where the rules below fail
 IRREGULAR = {
     "be": ("is", "was", "being"),
     "have": ("has", "had", "having"),
     "can": ("can", "could", "can"),
+    "bring": ("brings", "brought", "bringing"),
+    "buy": ("buys", "bought", "buying"),
     "break": ("breaks", "broke", "breaking"),
     "build": ("builds", "built", "building"),
     "come": ("comes", "came", "coming"),
@@ -38,20 +45,34 @@ IRREGULAR = {
     "go": ("goes", "went", "going"),
     "hear": ("hears", "heard", "hearing"),
     "hide": ("hides", "hid", "hiding"),
+    "hold": ("holds", "held", "holding"),
     "keep": ("keeps", "kept", "keeping"),
     "leave": ("leaves", "left", "leaving"),
     "lose": ("loses", "lost", "losing"),
+    "meet": ("meets", "met", "meeting"),
     "say": ("says", "said", "saying"),
     "see": ("sees", "saw", "seeing"),
+    "sit": ("sits", "sat", "sitting"),
+    "sleep": ("sleeps", "slept", "sleeping"),
+    "stand": ("stands", "stood", "standing"),
     "swim": ("swims", "swam", "swimming"),
     "swing": ("swings", "swung", "swinging"),
     "take": ("takes", "took", "taking"),
     "tell": ("tells", "told", "telling"),
     "throw": ("throws", "threw", "throwing"),
+    "wake": ("wakes", "woke", "waking"),
     "win": ("wins", "won", "winning"),
 }
 _VES = ("scarf", "thief", "wolf")
-_DOUBLED = {"hug": "hugg", "skip": "skipp", "stop": "stopp", "travel": "travell"}
+_DOUBLED = {
+    "hug": "hugg",
+    "drop": "dropp",
+    "skip": "skipp",
+    "step": "stepp",
+    "stop": "stopp",
+    "travel": "travell",
+    "wrap": "wrapp",
+}
 _SAID_WITH_Y = ("unicorn",)  # begin with a vowel's letter, not with a vowel
 
 
