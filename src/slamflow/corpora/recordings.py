@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import soundfile
 
+from slamflow import logs
 from slamflow.tables import rejected as rejected_table
 from slamflow.tables import speech as speech_table
 
@@ -48,9 +49,9 @@ def cut_audio(
         raise ValueError(f"{config['folder']}: set `data_root` to where the data lie")
     utterances: list[Row] = []
     rejected: list[Row] = []
-    for listed in sources.to_pylist():
-        if listed["shard"] != shard:
-            continue
+    mine = [listed for listed in sources.to_pylist() if listed["shard"] == shard]
+    progress = logs.Progress(f"cut_audio {config['folder']}, shard {shard}", len(mine), "files")
+    for done, listed in enumerate(mine, 1):
         path = Path(data_root) / listed["path"]
         if not path.is_file():
             raise ValueError(f"{path}: no such file; set `data_root`, or raise `source.version`")
@@ -58,6 +59,7 @@ def cut_audio(
             raise ValueError(f"{path}: has changed since it was listed; raise `source.version`")
         for row in _utterances(path, listed["path"], config):
             (rejected if "reason" in row else utterances).append(row)
+        progress.update(done)
     return (
         pa.Table.from_pylist(utterances, speech_table.SCHEMA),
         pa.Table.from_pylist(rejected, rejected_table.SCHEMA),

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import soundfile
 
-from slamflow import files
+from slamflow import files, logs
 from slamflow.tables import sources as sources_table
 
 
@@ -93,10 +93,15 @@ def _balance(paths: list[str], durations: list[float | None], shards: int) -> li
 def _table(
     data_root: Path, paths: list[str], durations: list[float | None], shards: list[int]
 ) -> pa.Table:
+    digests: list[str] = []
+    progress = logs.Progress("list_source", len(paths), "files")
+    for path in paths:
+        digests.append(files.sha256(data_root / path))
+        progress.update(len(digests))
     columns = {
         "path": paths,
         "bytes": [(data_root / path).stat().st_size for path in paths],
-        "sha256": [files.sha256(data_root / path) for path in paths],
+        "sha256": digests,
         "duration": durations,
         "shard": shards,
     }

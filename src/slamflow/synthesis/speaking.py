@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from slamflow import audio
+from slamflow import audio, logs
 from slamflow.synthesis import alignments
 from slamflow.synthesis.espeak import PITCHES, RATES, SILENCE, Espeak, EspeakError
 from slamflow.tables import rejected as rejected_table
@@ -58,8 +58,12 @@ def speak(
         engines += [Espeak() for _ in range(max(1, int(machine.get("workers") or 1)))]
         for voice in synthesiser["voices"]:
             engines[0].resolve(voice)
-        for result in _spread(utterances, config, engines):
+        progress = logs.Progress(
+            f"synthesise_speech, shard {shard}", len(rows) * speech["renditions"], "utterances"
+        )
+        for done, result in enumerate(_spread(utterances, config, engines), 1):
             (rejected if "reason" in result else spoken).add(result)
+            progress.update(done)
     finally:
         for engine in engines:
             engine.close()
