@@ -1,0 +1,60 @@
+"""Writing a trained model: transformers' layout, its log and its card."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import torch
+from transformers import PreTrainedModel
+
+from slamflow import files, provenance
+
+WEIGHTS = "model.safetensors"
+
+
+def write(model: PreTrainedModel, folder: Path, log: pa.Table, card: str) -> None:
+    """Write a model into `folder`, each file whole, the weights last (float32, one file)."""
+    folder = Path(folder)
+    temporary = folder / ".writing"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    model.config.dtype = torch.float32
+    model.save_pretrained(temporary, max_shard_size="1000GB")
+    files.write_table(log, folder / "training.parquet", log.schema)
+    (temporary / "card.md").write_text(card, encoding="utf-8")
+    for path in sorted(temporary.iterdir(), key=lambda path: path.name == WEIGHTS):
+        with files.replacing(folder / path.name) as target:
+            path.rename(target)
+    temporary.rmdir()
+
+
+def card(
+    title: str, facts: Mapping[str, Any], config: Mapping[str, Any], log: pa.Table, measure: str
+) -> str:
+    """A short Markdown account of a training run.
+
+    Args:
+        facts: further rows of the table.
+        config: the block.
+        log: the training log; `measure` is averaged over the last tenth of the updates.
+    """
+    rows: dict[str, Any] = {"updates": log.num_rows}
+    if log.num_rows:
+        last = log.slice(log.num_rows - max(1, log.num_rows // 10))
+        rows |= {
+            "tokens": log["tokens"][-1].as_py(),
+            f"{measure}, last tenth of the updates": sum(last[measure].to_pylist()) / len(last),
+            "seconds of training": log["seconds"][-1].as_py(),
+        }
+    rows |= facts
+    shown = {k: f"{v:,.4g}" if isinstance(v, float) else f"{v:,}" for k, v in rows.items()}
+    versions = ", ".join(f"{name} {version}" for name, version in provenance.versions().items())
+    return (
+        f"# {title}\n\n| | |\n|---|---|\n"
+        + "".join(f"| {name} | {value} |\n" for name, value in shown.items())
+        + f"\nMade from\n\n```json\n{json.dumps(config, indent=2, sort_keys=True)}\n```\n\n"
+        + f"with {versions}.\n"
+    )

@@ -1,0 +1,68 @@
+"""Checkpoints of a running stage: weights, the optimiser's state and the log so far.
+
+Nothing is pickled. Random numbers need no state: the loop seeds them anew for every micro-batch.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import torch
+from safetensors.torch import load_file, save_file
+
+from slamflow import files
+from slamflow.tables import training as training_table
+
+WEIGHTS, OPTIMISER, LOG = "weights.safetensors", "optimiser.safetensors", "training.parquet"
+
+
+def save(
+    folder: Path, module: torch.nn.Module, optimiser: torch.optim.Optimizer, log: pa.Table
+) -> None:
+    """Write a checkpoint into `folder`, which exists; `log` ends with the last update made."""
+    save_file(_weights(module), folder / WEIGHTS)
+    state = {
+        f"{index}.{key}": value
+        for index, entries in optimiser.state_dict()["state"].items()
+        for key, value in entries.items()
+    }
+    save_file(state, folder / OPTIMISER)
+    files.write_table(log, folder / LOG, log.schema)
+
+
+def load(
+    folder: Path,
+    module: torch.nn.Module,
+    optimiser: torch.optim.Optimizer,
+    measures: Sequence[str],
+) -> pa.Table:
+    """Load a checkpoint into `module` and `optimiser`; returns the log up to it.
+
+    Raises:
+        ValueError: it is not one of this model.
+    """
+    weights = load_file(folder / WEIGHTS)
+    if weights.keys() != _weights(module).keys():
+        raise ValueError(f"{folder}: is no checkpoint of this model; delete {folder.parent}")
+    with torch.no_grad():
+        for name, tensor in _weights(module).items():
+            tensor.copy_(weights[name])
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in load_file(folder / OPTIMISER).items():
+        index, key = name.split(".", 1)
+        state.setdefault(int(index), {})[key] = tensor
+    optimiser.load_state_dict(
+        {"state": state, "param_groups": optimiser.state_dict()["param_groups"]}
+    )
+    return files.read_table(folder / LOG, training_table.schema(measures))
+
+
+def _weights(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Parameters, shared ones once, and persistent buffers."""
+    seen: set[int] = set()
+    found = {}
+    for name, tensor in module.state_dict(keep_vars=True).items():
+        if id(tensor) not in seen:
+            seen.add(id(tensor))
+            found[name] = tensor.data
+    return found

@@ -1,0 +1,91 @@
+"""One rank of a training job: the process that DeepSpeed's launcher starts.
+
+It imports nothing heavy before it is bound to the life of its launcher.
+"""
+
+import contextlib
+import importlib
+import json
+import os
+import sys
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from slamflow import logs, runstate
+
+ERROR = "error.json"  # in the state folder: what ended the first rank that failed
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a rank runs.
+
+    Attributes:
+        rank: its index among `ranks`.
+        device: `cpu` or `cuda:<index>`.
+        checkpoint: the complete checkpoint to go on from.
+        machine: the machine settings.
+        label: names the stage in progress lines, as in `pretrain_model slm`.
+    """
+
+    rank: int
+    ranks: int
+    device: str
+    checkpoint: Path | None
+    machine: Mapping[str, Any]
+    label: str
+
+
+def make(task: str, arguments: Mapping[str, Any], place: Place) -> Any:
+    """The task that `module:function` makes; it seeds what it draws itself."""
+    module, name = task.split(":")
+    return getattr(importlib.import_module(module), name)(arguments, place)
+
+
+def main(path: Path) -> None:
+    """Run the job described by the JSON file `path`, as `launch.train` wrote it."""
+    job = json.loads(path.read_text(encoding="utf-8"))
+    runstate.die_with(job["owner"])
+    state = runstate.Follow(path.parent)
+    try:
+        _train(job, state)
+    except Exception as error:
+        traceback.print_exc()
+        sys.stderr.flush()
+        with contextlib.suppress(FileExistsError), (path.parent / ERROR).open("x") as stream:
+            user = isinstance(error, ValueError)
+            said = {"rank": os.environ["RANK"], "error": logs.describe(error), "user": user}
+            json.dump(said, stream)
+        os._exit(1)  # other ranks may never answer; the launcher ends them
+    state.close()
+
+
+def _train(job: Mapping[str, Any], state: runstate.Follow) -> None:
+    import torch
+
+    from slamflow.training import loop
+
+    device = job["device"]
+    if device == "cpu":
+        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    else:
+        device = f"cuda:{os.environ['LOCAL_RANK']}"
+        torch.cuda.set_device(device)
+    place = Place(
+        rank=int(os.environ["RANK"]),
+        ranks=int(os.environ["WORLD_SIZE"]),
+        device=device,
+        checkpoint=Path(job["checkpoint"]) if job["checkpoint"] else None,
+        machine=job["machine"],
+        label=job["label"],
+    )
+    loop.train(make(job["task"], job["arguments"], place), job["training"], place, state)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
