@@ -1,6 +1,5 @@
 """What the training loop asks of pretraining."""
 
-import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,8 @@ import pyarrow as pa
 import torch
 from torch.nn import functional
 
-from slamflow.lm import architecture, rows
-from slamflow.training import artefacts
+from slamflow.lm import architecture, inputs, rows
+from slamflow.training import artefacts, order
 from slamflow.training.rank import Place
 
 MICRO_TOKENS = {"cpu": 4096, "cuda": 32_768}  # of a micro-batch, unless the machine says otherwise
@@ -38,7 +37,7 @@ class Pretraining:
         self.targets = self.rows.targets()
 
     def micro_batches(self, step: int) -> Sequence[np.ndarray]:
-        """Row numbers; each epoch is a permutation by seed, and batches run across epochs."""
+        """Row numbers."""
         index = self._batch(step)
         return [index[i : i + self.micro_batch] for i in range(0, len(index), self.micro_batch)]
 
@@ -70,22 +69,14 @@ class Pretraining:
         return total / float(self.held_out.targets()[:count].sum())
 
     def _loss(self, model: torch.nn.Module, source: rows.Rows, index: np.ndarray) -> torch.Tensor:
-        inputs, labels = rows.tensors(source, index, self.device)
-        logits = model(**inputs, use_cache=False).logits
+        taken, labels = inputs.tensors(source, index, self.device)
+        logits = model(**taken, use_cache=False).logits
         return functional.cross_entropy(
             logits.float().flatten(0, 1),
             labels.flatten(),
-            ignore_index=rows.IGNORED,
+            ignore_index=inputs.IGNORED,
             reduction="sum",
         )
 
     def _batch(self, step: int) -> np.ndarray:
-        places = np.arange(step * self.batch, (step + 1) * self.batch)
-        epochs = places // len(self.rows)
-        return np.array(
-            [self._order(int(e))[p % len(self.rows)] for e, p in zip(epochs, places, strict=True)]
-        )
-
-    @functools.lru_cache(maxsize=2)  # noqa: B019 - a task lives as long as its process
-    def _order(self, epoch: int) -> np.ndarray:
-        return np.random.default_rng([self.seed, epoch]).permutation(len(self.rows))
+        return order.batch(step, self.batch, len(self.rows), self.seed)

@@ -1,15 +1,13 @@
-"""Packed rows as batches of tensors."""
+"""Packed rows in memory."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from slamflow import files
+from slamflow.lm.vocabulary import PAD
 from slamflow.tables import packed as packed_table
-
-IGNORED = -100  # a label that is not counted
 
 
 @dataclass(frozen=True)
@@ -27,10 +25,19 @@ class Rows:
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def targets(self) -> np.ndarray:
-        """Counted tokens of each row: all but PAD and the first of each document, [rows]."""
+    def counted(self) -> np.ndarray:
+        """Where the next token is predicted, [rows, context - 1]: PAD and first tokens are not."""
         same = self.documents[:, 1:] == self.documents[:, :-1]
-        return (same & (self.tokens[:, 1:] != 0)).sum(1)
+        return same & (self.tokens[:, 1:] != PAD)
+
+    def targets(self) -> np.ndarray:
+        """The number of predicted tokens of each row, [rows]."""
+        return self.counted().sum(1)
+
+    def bigrams(self) -> tuple[np.ndarray, np.ndarray]:
+        """All predicted tokens and, first, those before them."""
+        counted = self.counted()
+        return self.tokens[:, :-1][counted], self.tokens[:, 1:][counted]
 
 
 def read(path: Path) -> tuple[Rows, Rows, dict[str, float]]:
@@ -49,31 +56,3 @@ def read(path: Path) -> tuple[Rows, Rows, dict[str, float]]:
     held_out = table["held_out"].to_numpy(zero_copy_only=False)
     parts = [Rows(tokens[mask], documents[mask]) for mask in (~held_out, held_out)]
     return parts[0], parts[1], metadata
-
-
-def tensors(
-    rows: Rows, index: np.ndarray, device: str
-) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-    """The rows `index` as inputs of a causal model, and their labels [rows, context].
-
-    Attention is causal and ends at document borders; positions begin at 0 with each document.
-    The label at a position is the next token, or IGNORED where the document ends there.
-    """
-    tokens = torch.from_numpy(rows.tokens[index].astype(np.int64)).to(device)
-    documents = torch.from_numpy(rows.documents[index].astype(np.int32)).to(device)
-    context = tokens.shape[1]
-    place = torch.arange(context, device=device)
-    first = torch.ones_like(documents, dtype=torch.bool)
-    first[:, 1:] = documents[:, 1:] != documents[:, :-1]
-    beginning = torch.where(first, place, 0).cummax(1).values
-    causal = place[:, None] >= place[None]
-    mask = (documents[:, :, None] == documents[:, None]) & causal
-    labels = torch.full_like(tokens, IGNORED)
-    counted = ~first[:, 1:] & (tokens[:, 1:] != 0)
-    labels[:, :-1] = torch.where(counted, tokens[:, 1:], IGNORED)
-    inputs = {
-        "input_ids": tokens,
-        "position_ids": place - beginning,
-        "attention_mask": mask[:, None],
-    }
-    return inputs, labels

@@ -25,6 +25,7 @@ def write(model: PreTrainedModel, folder: Path, log: pa.Table, card: str) -> Non
     model.save_pretrained(temporary, max_shard_size="1000GB")
     files.write_table(log, folder / "training.parquet", log.schema)
     (temporary / "card.md").write_text(card, encoding="utf-8")
+    (temporary / WEIGHTS).chmod((folder / "training.parquet").stat().st_mode)  # not for us alone
     for path in sorted(temporary.iterdir(), key=lambda path: path.name == WEIGHTS):
         with files.replacing(folder / path.name) as target:
             path.rename(target)

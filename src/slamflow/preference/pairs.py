@@ -1,0 +1,57 @@
+"""Preferences as a table: a prompt, the better and the worse answer."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from slamflow import files
+from slamflow.tables import preferences as preferences_table
+from slamflow.tables import units as units_table
+
+ROLES = ("prompt", "chosen", "rejected")
+
+
+def build(config: Mapping[str, Any], units: Sequence[Path], output: Path) -> str:
+    """Join the three utterances of each item and rendition; returns a line on what was made.
+
+    Rows are sorted by id, `<item>-r<rendition>`, whatever the order of the inputs.
+
+    Args:
+        config: `prompt` (units of the prompt; longer ones are cut on their left) and `length`
+            (units of prompt and answer together; longer answers are cut).
+        units: the units tables of the corpus.
+        output: the preferences table.
+
+    Raises:
+        ValueError: an item without one of the three, or with one of them twice.
+    """
+    length, prompt = int(config.get("length", 1024)), int(config.get("prompt", 512))
+    if not 0 < prompt < length:
+        raise ValueError(f"pairs: prompt {prompt} must be shorter than length {length}")
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for path in units:
+        table = files.read_table(path, units_table.SCHEMA, ["item", "role", "rendition", "units"])
+        columns = [table[name].to_pylist() for name in ("item", "role", "rendition")]
+        for row, (item, role, rendition) in enumerate(zip(*columns, strict=True)):
+            name = f"{item}-r{rendition}"
+            members = found.setdefault(name, {})
+            if role not in ROLES or role in members:
+                what = "comes twice" if role in members else "is no part of a preference"
+                raise ValueError(f"{path}: row {row} ({name}): role {role!r} {what}")
+            members[role] = table["units"][row].values.to_numpy()
+    rows, cut = [], 0
+    for name, members in sorted(found.items()):
+        for role in ROLES:
+            if role not in members or not len(members[role]):
+                raise ValueError(f"{name}: has no {role}; make its units anew")
+        kept = members["prompt"][-prompt:]
+        answers = {role: members[role][: length - len(kept)] for role in ROLES[1:]}
+        parts = {"prompt": kept, **answers}
+        cut += any(len(parts[role]) < len(members[role]) for role in ROLES)
+        rows.append({"id": name, **parts})
+    table = pa.Table.from_pylist(rows, schema=preferences_table.SCHEMA)
+    files.write_table(table, output, preferences_table.SCHEMA)
+    return f"{len(rows)} preferences, {cut} of them cut"
