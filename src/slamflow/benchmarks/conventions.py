@@ -22,7 +22,7 @@ from slamflow.tables import scores as scores_table
 
 TIE = 1e-9  # relative: sums of equal terms in another order differ by rounding only
 CHANCE = 0.5
-COUPLE = re.compile(r"^(.*\d)[a-z]$")
+COUPLE = re.compile(r"^(.*?)(\d+)([a-z]?)$")
 CLUSTERS = ("item", "couple")
 AVERAGES = ("micro", "macro")
 ALL = "all"  # the group that is the whole benchmark
@@ -62,8 +62,9 @@ def read_pairs(path: Path, cluster: str = "item", start: str = "bos") -> pd.Data
 
     Args:
         path: the scores table.
-        cluster: what moves together in the bootstrap: `item`, or `couple` (items named alike but
-            for a last letter, such as `topic-0012a` and `topic-0012b`).
+        cluster: what moves together in the bootstrap: `item`, or `couple`, mirrored items that
+            exchange their endings or mistakes; they are named `x-12a` and `x-12b`, or have
+            the numbers 2k and 2k + 1, as those of the generators.
         start: the pass that is read.
 
     Returns:
@@ -127,19 +128,21 @@ def cluster_of(items: pd.Series, rule: str, path: Path) -> pd.Series:
     """The cluster of each item.
 
     Raises:
-        ValueError: the rule is unknown, or `couple` meets an item without a last letter.
+        ValueError: the rule is unknown, or `couple` meets an item that does not end in a number.
     """
     if rule == "item":
         return items
     if rule != "couple":
         raise ValueError(f"cluster is {rule!r} and must be one of {', '.join(CLUSTERS)}")
-    couples = items.str.extract(COUPLE, expand=False)
-    if couples.isna().any():
+    found = items.str.extract(COUPLE)
+    if found.isna().any(axis=None):
         raise ValueError(
-            f"{path}: item `{items[couples.isna()].iloc[0]}` does not end in a digit and a letter, "
-            "so `cluster: couple` cannot find its partner; use `cluster: item`"
+            f"{path}: item `{items[found[0].isna()].iloc[0]}` does not end in a number, so "
+            "`cluster: couple` cannot find its partner; use `cluster: item`"
         )
-    return couples
+    number = found[1].astype("int64")
+    number = number.where(found[2] != "", number // 2)
+    return found[0] + number.astype(str)
 
 
 def outcomes(pairs: pd.DataFrame, convention: str) -> pd.DataFrame:

@@ -15,8 +15,8 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from slamflow import logs
 from slamflow.benchmarks import utterances
+from slamflow.lm.vocabulary import PAD
 
-PAD = 0
 TOKENS_A_BATCH = {"cpu": 8192, "cuda": 131072}  # padding included
 
 

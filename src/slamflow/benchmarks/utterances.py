@@ -8,11 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from slamflow import files
+from slamflow.lm.vocabulary import BOUNDARY, UNITS
 from slamflow.tables import scores as scores_table
 from slamflow.tables import units as units_table
 
-START = 1  # `<S>`, both the beginning and the end of an utterance
-FIRST_UNIT = 2  # unit i is token i + 2
 STARTS = ("bos",)  # names of the start tokens that a pass can have
 KEPT = ["id", "item", "role", "group", "speaker", "rendition"]
 
@@ -88,13 +87,13 @@ def read(paths: Sequence[Path], vocabulary: int, model: str) -> Utterances:
                     "benchmark; give every utterance an id of its own"
                 )
             seen.add(key)
-            if len(units) and int(units.max()) + FIRST_UNIT >= vocabulary:
+            if len(units) and int(units.max()) + UNITS >= vocabulary:
                 raise ValueError(
                     f"{path}: row {row} (`{key}`) has unit {int(units.max())}, but {model} knows "
-                    f"only {vocabulary - FIRST_UNIT} units; score it with units of the tokeniser "
+                    f"only {vocabulary - UNITS} units; score it with units of the tokeniser "
                     "that it was trained on"
                 )
-            tokens.append(np.concatenate([[START], units.astype(np.int64) + FIRST_UNIT, [START]]))
+            tokens.append(np.concatenate([[BOUNDARY], units.astype(np.int64) + UNITS, [BOUNDARY]]))
     if not tokens:
         names = ", ".join(str(path) for path in paths)
         raise ValueError(f"{names}: no utterances to score")

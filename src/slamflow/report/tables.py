@@ -17,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 
-from slamflow import files, logs
+from slamflow import files
 from slamflow.benchmarks import conventions
 
 COLUMNS = ["model", "benchmark", "group", "metric", "convention", "default"]
@@ -50,8 +50,8 @@ def collect(
         comparisons: path of `comparisons.tsv`.
 
     Returns:
-        A summary for the terminal (it is in the log too): the default row of each model on each
-        benchmark, differences of aligned models, units' quality, and warnings of items that leak.
+        A summary for the terminal: the default row of each model on each benchmark, differences
+        of aligned models, units' quality, and warnings of items that leak.
 
     Raises:
         ValueError: scores that are missing, damaged or do not pair up; it names file and item.
@@ -68,9 +68,7 @@ def collect(
     differences = pd.DataFrame(_differences(config, read), columns=COMPARED)
     _write(table, output)
     _write(differences, comparisons)
-    summary = "\n\n".join([*overview(table, differences), *leaks(table, config)])
-    logs.info("summary\n" + summary)
-    return summary
+    return "\n\n".join([*overview(table, differences), *leaks(table, config)])
 
 
 def _rows(config: dict, key: tuple[str, str], pairs: pd.DataFrame) -> Iterator[dict[str, Any]]:
