@@ -39,6 +39,7 @@ rule pretrain_model:
     output:
         model="results/models/{model}/model.safetensors",
         config="results/models/{model}/config.json",
+        generation="results/models/{model}/generation_config.json",
         training="results/models/{model}/training.parquet",
         card="results/models/{model}/card.md",
     log:

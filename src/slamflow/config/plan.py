@@ -280,11 +280,9 @@ _BLOCKS: dict[str, Callable[[Plan, Any], dict[str, Any]]] = {
         "training": settings_of(_model(plan, w).training),
     },
     "count_ngrams": lambda plan, w: {"order": _model(plan, w).order},
-    "build_preferences": lambda plan, w: {},
-    "score_references": lambda plan, w: {
-        key: getattr(_model(plan, w).training, key) for key in ("max_length", "max_prompt")
-    },
-    "align_model": lambda plan, w: settings_of(_model(plan, w).training),
+    "build_preferences": lambda plan, w: settings_of(_corpus(plan, w).pairs),
+    "score_references": lambda plan, w: {},
+    "align_model": lambda plan, w: {"training": settings_of(_model(plan, w).training)},
     "score_benchmark": lambda plan, w: settings_of(plan.config.benchmarks[w.benchmark].scoring),
     "score_ngrams": lambda plan, w: settings_of(plan.config.benchmarks[w.benchmark].scoring),
     "collect_scores": _collected,
