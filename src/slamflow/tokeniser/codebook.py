@@ -1,0 +1,124 @@
+"""What a tokeniser's file says of itself, without torch.
+
+`kmeans.safetensors` holds the centroids and, as metadata, what they were fitted on; `phones.json`
+lists the phones that are the units of a topline.
+"""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from slamflow import files
+
+REPAIR = "delete it and run snakemake again to make it anew"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a codebook was fitted on.
+
+    Attributes:
+        features: hubert or mfcc.
+        layer: the tapped layer of the HuBERT, 0 is the transformer's input; 0 for MFCC.
+        clusters: K.
+        dimension: width of the features.
+        frame_rate: frames a second.
+        hubert: SHA-256 of the HuBERT's model.safetensors; empty for MFCC.
+        frames: frames that were asked for; the corpora may have fewer.
+        seed: drew the frames and the first centroids.
+    """
+
+    features: str
+    layer: int
+    clusters: int
+    dimension: int
+    frame_rate: float
+    hubert: str
+    frames: int
+    seed: int
+
+    @classmethod
+    def parse(cls, metadata: dict[str, str]) -> Self:
+        """The inverse of `strings`; KeyError or ValueError if something is missing."""
+        kinds = {field.name: field.type for field in fields(cls)}
+        return cls(**{name: kind(metadata[name]) for name, kind in kinds.items()})  # type: ignore[operator]
+
+    def strings(self) -> dict[str, str]:
+        """As the metadata of a safetensors file."""
+        return {name: str(value) for name, value in asdict(self).items()}
+
+
+def write(centroids: np.ndarray, origin: Origin, path: Path) -> None:
+    """Write centroids [K, dimension]."""
+    assert centroids.shape == (origin.clusters, origin.dimension), centroids.shape
+    contents = {"centroids": np.ascontiguousarray(centroids, dtype=np.float32)}
+    with files.replacing(path) as temporary:
+        save_file(contents, temporary, metadata=origin.strings())
+
+
+def read(path: Path) -> tuple[np.ndarray, Origin]:
+    """Centroids [K, dimension] float32, and their origin.
+
+    Raises:
+        ValueError: the file is no codebook, or contradicts itself.
+    """
+    centroids, origin = _open(path)
+    if centroids.shape != (origin.clusters, origin.dimension) or not np.isfinite(centroids).all():
+        raise ValueError(f"{path}: its centroids do not fit its metadata; {REPAIR}")
+    return centroids, origin
+
+
+def size(path: Path) -> int:
+    """The number of units of a tokeniser, from its kmeans.safetensors or phones.json."""
+    return len(phones(path)) if Path(path).suffix == ".json" else read(path)[1].clusters
+
+
+def phones(path: Path) -> list[str]:
+    """The labels in a phones.json; a unit is an index into them."""
+    try:
+        labels = json.loads(Path(path).read_text(encoding="utf-8"))["phones"]
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{path}: is no list of phones; {REPAIR}") from None
+    return list(labels)
+
+
+def check(origin: Origin, path: Path, hubert: str | None, dimension: int | None = None) -> None:
+    """Refuse a codebook that was not fitted on these features.
+
+    Args:
+        path: of the codebook, for the message.
+        hubert: SHA-256 of the HuBERT at hand; None if there is none.
+        dimension: width of the features at hand; None if it is not known yet.
+
+    Raises:
+        ValueError: they do not belong together.
+    """
+    if origin.features == "hubert" and hubert is None:
+        raise ValueError(f"{path}: was fitted on a HuBERT's features; give that HuBERT")
+    if origin.features == "mfcc" and hubert is not None:
+        raise ValueError(f"{path}: was fitted on MFCC, but a HuBERT is given")
+    if hubert is not None and hubert != origin.hubert:
+        raise ValueError(
+            f"{path}: was fitted on another HuBERT ({origin.hubert[:12]}…, not {hubert[:12]}…);"
+            f" {REPAIR}"
+        )
+    if dimension is not None and dimension != origin.dimension:
+        raise ValueError(
+            f"{path}: its centroids have {origin.dimension} dimensions, the features of layer"
+            f" {origin.layer} have {dimension}; {REPAIR}"
+        )
+
+
+def _open(path: Path) -> tuple[np.ndarray, Origin]:
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return file.get_tensor("centroids"), Origin.parse(file.metadata() or {})
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: no such file") from None
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise ValueError(f"{path}: is no codebook ({error}); {REPAIR}") from None
