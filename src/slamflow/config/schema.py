@@ -354,7 +354,7 @@ class Metrics(Block):
     )
     cluster: Literal["item", "couple"] = setting(
         "item",
-        is_about="what the bootstrap draws: items, or couples (`…a`, `…b`) that share endings",
+        is_about="what the bootstrap draws: items, or couples of mirrored items (2n, 2n + 1)",
     )
 
 

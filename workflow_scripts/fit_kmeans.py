@@ -1,0 +1,15 @@
+"""Fit the codebook of a tokeniser."""
+
+from slamflow import commandline, logs
+from slamflow.tokeniser import kmeans
+
+
+def main() -> None:
+    args = commandline.parser(__doc__, "codebook", several=("speech", "hubert")).parse_args()
+    with logs.capture(args.log):
+        hubert = args.hubert[0].parent if args.hubert else None
+        kmeans.fit(args.config, hubert, args.speech, args.codebook, args.machine)
+
+
+if __name__ == "__main__":
+    main()

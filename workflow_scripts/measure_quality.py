@@ -1,0 +1,16 @@
+"""Compare units with the true phones, beside MFCC k-means."""
+
+from slamflow import commandline, logs
+from slamflow.tokeniser import quality
+
+
+def main() -> None:
+    parser = commandline.parser(__doc__, "codebook", "quality", several=("speech", "hubert"))
+    args = parser.parse_args()
+    with logs.capture(args.log):
+        hubert = args.hubert[0].parent if args.hubert else None
+        quality.measure(args.config, args.codebook, hubert, args.speech, args.quality, args.machine)
+
+
+if __name__ == "__main__":
+    main()
