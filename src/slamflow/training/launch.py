@@ -8,6 +8,7 @@ more only to find out that there is one host.
 import base64
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -173,6 +174,12 @@ def _free_port() -> int:
 
 def _failure(error: Path, label: str, status: int) -> Exception:
     if not error.exists():
+        number = -status if status < 0 else 256 - status  # as the launcher passes it on
+        if number in (signal.SIGKILL, signal.SIGTERM):
+            return RuntimeError(
+                f"{label}: was ended by signal {number}; if nobody sent it, memory ran out:"
+                " set a smaller micro_batch"
+            )
         return RuntimeError(f"{label}: a rank ended with status {status}")
     found = json.loads(error.read_text(encoding="utf-8"))
     if found["user"]:
