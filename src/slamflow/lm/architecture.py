@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from slamflow.lm.vocabulary import BOUNDARY, PAD
 
@@ -41,26 +41,27 @@ def build(init: Mapping[str, Any], vocabulary: int, context: int) -> PreTrainedM
             f" and heads of kv_heads {kv_heads}"
         )
     sizes = {theirs: int(init.get(ours, heads)) for ours, theirs in SIZES.items()}
-    try:
-        config = AutoConfig.for_model(
-            str(init.get("architecture", "qwen2")),
-            vocab_size=vocabulary,
-            max_position_embeddings=context,
-            rope_parameters={
-                "rope_type": "default",
-                "rope_theta": float(init.get("rope_theta", 10_000.0)),
-            },
-            tie_word_embeddings=bool(init.get("tie", True)),
-            attention_dropout=float(init.get("dropout", 0.0)),
-            pad_token_id=PAD,
-            bos_token_id=BOUNDARY,
-            eos_token_id=BOUNDARY,
-            **sizes,
-        )
-    except ValueError:
-        raise ValueError(f"init: architecture {init['architecture']!r} is unknown") from None
-    if config.to_dict().get("intermediate_size") != sizes["intermediate_size"]:
-        raise ValueError(f"init: architecture {init['architecture']!r} has other sizes than ours")
+    kind = str(init.get("architecture", "qwen2"))
+    if kind not in CONFIG_MAPPING:
+        raise ValueError(f"init: architecture {kind!r} is unknown")
+    known = AutoConfig.for_model(kind).to_dict()
+    if not {*sizes, "rope_parameters"} <= known.keys():
+        raise ValueError(f"init: architecture {kind!r} has other sizes than Llama's family")
+    config = AutoConfig.for_model(
+        kind,
+        vocab_size=vocabulary,
+        max_position_embeddings=context,
+        rope_parameters={
+            "rope_type": "default",
+            "rope_theta": float(init.get("rope_theta", 10_000.0)),
+        },
+        tie_word_embeddings=bool(init.get("tie", True)),
+        attention_dropout=float(init.get("dropout", 0.0)),
+        pad_token_id=PAD,
+        bos_token_id=BOUNDARY,
+        eos_token_id=BOUNDARY,
+        **sizes,
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(init.get("seed", 0)))
         return AutoModelForCausalLM.from_config(

@@ -1,0 +1,147 @@
+"""Language models: packed rows equal documents alone, and their configs take effect."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import training_job
+from torch.nn import functional
+from transformers import AutoModelForCausalLM
+
+from slamflow.lm import architecture, inputs, packing, pretraining_task, rows
+from slamflow.training import artefacts
+from slamflow.training.rank import Place
+
+VOCABULARY = training_job.CLUSTERS + 2
+PLACE = Place(0, 1, "cpu", None, {}, "test")
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("packed")
+    units = training_job.write_units(folder / "units.parquet", 30)
+    config = {"context": 64, "held_out": 0.2, "seed": 1}
+    packing.pack(config, [units], VOCABULARY, folder / "packed.parquet")
+    return folder / "packed.parquet"
+
+
+def make(packed: Path, folder: Path, **machine: int) -> pretraining_task.Pretraining:
+    config = {"init": training_job.INIT, "training": training_job.TRAINING}
+    place = Place(0, 1, "cpu", None, machine, "test")
+    return pretraining_task.Pretraining(config, packed, folder, place)
+
+
+def test_packed_equals_padded(packed: Path) -> None:
+    """Each document in a packed row has the logits that it has alone, at the row's beginning."""
+    model = architecture.build(training_job.INIT, VOCABULARY, 64).eval()
+    training, _, _ = rows.read(packed)
+    index = np.arange(len(training))
+    taken, labels = inputs.tensors(training, index, "cpu")
+    compared = 0
+    with torch.no_grad():
+        together = model(**taken, use_cache=False).logits
+        for row in index:
+            for document in range(training.documents[row].max() + 1):
+                places = training.documents[row] == document
+                tokens = torch.from_numpy(training.tokens[row][places].astype(np.int64))
+                tokens = tokens[tokens != 0]
+                alone = model(input_ids=tokens[None]).logits[0]
+                ours = together[row, torch.from_numpy(places)][: len(tokens)]
+                torch.testing.assert_close(ours, alone, atol=1e-5, rtol=1e-5)
+                expected = labels[row, torch.from_numpy(places)]
+                assert expected[: len(tokens) - 1].tolist() == tokens[1:].tolist()
+                assert (expected[len(tokens) - 1 :] == inputs.IGNORED).all()
+                compared += len(tokens) - 1
+    assert compared == training.targets().sum() == (labels != inputs.IGNORED).sum()
+
+
+def test_loss_is_the_mean_over_all_tokens_however_it_is_cut(packed: Path, tmp_path: Path) -> None:
+    gradients, losses = [], []
+    for size in (4, 1):
+        task = make(packed, tmp_path, micro_batch=size)
+        batches = task.micro_batches(3)
+        assert [len(part) for part in batches] == [size] * (4 // size)
+        measured = [task.forward(task.model, part)["loss"] / task.weight(3) for part in batches]
+        total = torch.stack(measured).sum()
+        total.backward()
+        losses.append(total.item())
+        gradients.append([p.grad for p in task.model.parameters()])
+    index = np.concatenate(batches)
+    taken, labels = inputs.tensors(task.rows, index, "cpu")
+    mean = functional.cross_entropy(task.model(**taken).logits.transpose(1, 2), labels)
+    assert losses == pytest.approx([mean.item()] * 2, rel=1e-6)
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["qwen2", "llama"])
+def test_config_takes_effect(kind: str) -> None:
+    init = {**training_job.INIT, "architecture": kind, "rope_theta": 500.0}
+    model = architecture.build(init, 50, 128)
+    assert model.config.model_type == kind
+    expected = 500.0 ** (-np.arange(0, 16, 2) / 16)
+    np.testing.assert_allclose(model.model.rotary_emb.inv_freq, expected, rtol=1e-6)
+    assert model.get_output_embeddings().weight is model.get_input_embeddings().weight
+    untied = architecture.build({**init, "tie": False}, 50, 128)
+    assert untied.get_output_embeddings().weight is not untied.get_input_embeddings().weight
+    assert model.dtype == torch.float32 and model.config._attn_implementation == "sdpa"
+
+
+def test_default_theta() -> None:
+    model = architecture.build(training_job.INIT, 50, 128)
+    expected = 10_000.0 ** (-np.arange(0, 16, 2) / 16)
+    np.testing.assert_allclose(model.model.rotary_emb.inv_freq, expected, rtol=1e-6)
+
+
+def test_seed_decides_the_weights_and_nothing_else_is_drawn() -> None:
+    torch.manual_seed(5)
+    first = architecture.build(training_job.INIT, 50, 128).state_dict()
+    after = torch.rand(1)
+    torch.manual_seed(5)
+    assert after == torch.rand(1)
+    second = architecture.build(training_job.INIT, 50, 128).state_dict()
+    other = architecture.build({**training_job.INIT, "seed": 2}, 50, 128).state_dict()
+    name = "model.embed_tokens.weight"
+    assert torch.equal(first[name], second[name])
+    assert not torch.equal(first[name], other[name])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"heads": 3}, "must be a multiple of heads"),
+        ({"architecture": "qwen2000"}, "architecture 'qwen2000' is unknown"),
+        ({"architecture": "gpt2"}, "has other sizes than Llama"),
+    ],
+)
+def test_impossible_architectures(change: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        architecture.build({**training_job.INIT, **change}, 50, 128)
+
+
+def test_transformers_opens_the_model(packed: Path, tmp_path: Path) -> None:
+    task = make(packed, tmp_path)
+    log = artefacts.pa.table({"step": [], "tokens": []})
+    task.export(task.model.eval(), log)
+    opened = AutoModelForCausalLM.from_pretrained(tmp_path)
+    assert type(opened).__name__ == "Qwen2ForCausalLM"
+    assert opened.generation_config.eos_token_id == opened.generation_config.bos_token_id == 1
+    assert opened.config.pad_token_id == 0 and opened.dtype == torch.float32
+    tokens = torch.tensor([[1, 5, 6, 7]])
+    with torch.no_grad():
+        torch.testing.assert_close(opened(tokens).logits, task.model(tokens).logits)
+        generated = opened.generate(tokens, max_new_tokens=4, do_sample=False)
+    assert generated.shape[1] <= 8
+    np.testing.assert_allclose(
+        opened.model.rotary_emb.inv_freq, task.model.model.rotary_emb.inv_freq
+    )
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_no_training_rows(tmp_path: Path) -> None:
+    units = training_job.write_units(tmp_path / "units.parquet", 2)
+    config = {"context": 64, "held_out": 1.0, "seed": 1}
+    packing.pack(config, [units], VOCABULARY, tmp_path / "packed.parquet")
+    with pytest.raises(ValueError, match="has no training rows"):
+        make(tmp_path / "packed.parquet", tmp_path)
