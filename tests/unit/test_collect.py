@@ -129,18 +129,31 @@ def test_same_bytes_twice(tmp_path: Path, scores: dict[tuple[str, str], Path]) -
 
 
 def test_quality_of_units(tmp_path: Path, scores: dict[tuple[str, str], Path]) -> None:
-    numbers = {"pnmi": 0.71234, "phone_purity": 0.65, "cluster_purity": 0.1}
+    numbers: dict[str, float | None] = {
+        "pnmi": 0.71234,
+        "phone_purity": 0.65,
+        "cluster_purity": 0.1,
+    }
+    part = {**numbers, "units_a_second": 13.37, "with_silence": numbers}
+    quality = {"tokeniser": part, "mfcc": part, "frames": 9000, "utterances": 300}
     path = tmp_path / "quality.json"
-    quality = {"tokeniser": numbers, "mfcc": dict.fromkeys(numbers, 0.5), "frames": 9000}
     path.write_text(json.dumps(quality))
     table, _ = collect(tmp_path, scores, {"hubert": path})
     rows = table[table["benchmark"] == "units:hubert"]
-    assert rows["model"].tolist() == ["hubert"] * 3 + ["mfcc"] * 3
-    assert rows["metric"].tolist()[:3] == ["pnmi", "phone_purity", "cluster_purity"]
-    assert rows["value"].tolist()[:3] == [0.712, 0.65, 0.1]
+    assert rows["model"].tolist() == ["hubert"] * 7 + ["mfcc"] * 7
+    assert rows["metric"].tolist()[:4] == [*numbers, "units_a_second"]
+    assert rows["value"].tolist()[:4] == [0.712, 0.65, 0.1, 13.4]
+    assert rows["default"].tolist()[:7] == [True] * 4 + [False] * 3
     assert rows[["ci_low", "ci_high", "chance"]].isna().all(axis=None)
+    assert (rows["n"] == 300).all()
+    # speech whose phones are not known
+    unknown = {**part, **dict.fromkeys(numbers), "with_silence": dict.fromkeys(numbers)}
+    path.write_text(json.dumps({**quality, "tokeniser": unknown, "mfcc": unknown}))
+    table, _ = collect(tmp_path, scores, {"hubert": path})
+    rows = table[table["benchmark"] == "units:hubert"]
+    assert rows["metric"].tolist() == ["units_a_second"] * 2
     path.write_text("{}")
-    with pytest.raises(ValueError, match=r"quality\.json: has no number tokeniser\.pnmi"):
+    with pytest.raises(ValueError, match=r"quality\.json: lacks tokeniser\.pnmi"):
         collect(tmp_path, scores, {"hubert": path})
 
 

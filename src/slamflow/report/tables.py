@@ -5,7 +5,9 @@ phenomenon or band; `metric` is `accuracy`, or `macro_accuracy` where the benchm
 over its groups; `n` counts different items. `default` is true on the rows of the convention that
 the config names for the benchmark. Units' quality stands below, as benchmark `units:<tokeniser>`
 with the tokeniser and `mfcc` (MFCC k-means of the same K) as models, metrics `pnmi`,
-`phone_purity` and `cluster_purity` between 0 and 1, convention `frames` and n = frames.
+`phone_purity` and `cluster_purity` (between 0 and 1) over frames of phones (convention `phones`)
+or over all frames (`with-silence`), and `units_a_second`; n counts utterances, and there are no
+intervals. Speech without known phones has the last metric only.
 
 `comparisons.tsv` has the paired difference of each aligned model and its base, in points.
 """
@@ -24,7 +26,10 @@ COLUMNS = ["model", "benchmark", "group", "metric", "convention", "default"]
 COLUMNS += ["value", "ci_low", "ci_high", "n", "chance"]
 COMPARED = ["model", "against", "benchmark", "group", "metric", "convention"]
 COMPARED += ["difference", "ci_low", "ci_high", "n"]
-QUALITY = ("pnmi", "phone_purity", "cluster_purity")
+RATE = "units_a_second"
+QUALITY = ("pnmi", "phone_purity", "cluster_purity", RATE)
+_MEASURES = [("phones", metric) for metric in QUALITY]
+_MEASURES += [("with-silence", metric) for metric in QUALITY if metric != RATE]
 LENGTH = "slamkit-sum"  # an order-0 model is the length baseline only if terms are summed
 FAIR = (45.0, 55.0)  # percent, for models that cannot know the answer
 
@@ -129,22 +134,26 @@ def _differences(config: dict, read: Pairs) -> Iterator[dict[str, Any]]:
 def _quality(tokeniser: str, path: Path) -> Iterator[dict[str, Any]]:
     measured = json.loads(Path(path).read_text(encoding="utf-8"))
     for part, model in (("tokeniser", tokeniser), ("mfcc", "mfcc")):
-        for metric in QUALITY:
+        for convention, metric in _MEASURES:
             try:
-                value = float(measured[part][metric])
-            except (KeyError, TypeError, ValueError):
+                found = measured[part]
+                value = (found["with_silence"] if convention == "with-silence" else found)[metric]
+                utterances = measured["utterances"]
+            except (KeyError, TypeError):
                 raise ValueError(
-                    f"{path}: has no number {part}.{metric}; delete it and run snakemake again"
+                    f"{path}: lacks {part}.{metric}; delete it and run snakemake again"
                 ) from None
+            if value is None:
+                continue
             yield {
                 "model": model,
                 "benchmark": f"units:{tokeniser}",
                 "group": conventions.ALL,
                 "metric": metric,
-                "convention": "frames",
-                "default": "true",
-                "value": f"{value:.3f}",
-                "n": str(measured.get("frames", "")),
+                "convention": convention,
+                "default": str(convention == "phones").lower(),
+                "value": f"{value:.1f}" if metric == RATE else f"{value:.3f}",
+                "n": str(utterances),
             }
 
 
@@ -178,7 +187,8 @@ def overview(table: pd.DataFrame, differences: pd.DataFrame) -> list[str]:
         rows = rows.assign(model=names, cell=_cells(rows, "difference"))
         wide = _wide(rows, "model", "benchmark", benchmarks)
         blocks.append("Paired differences in points\n" + _aligned(wide))
-    rows = table[table["benchmark"].str.startswith("units:")]
+    units = table["benchmark"].str.startswith("units:")
+    rows = table[units & (table["default"] == "true")]
     if len(rows):
         names = rows["model"] + " (" + rows["benchmark"] + ")"
         rows = rows.assign(model=names, cell=rows["value"])
@@ -198,7 +208,8 @@ def _wide(rows: pd.DataFrame, index: str, columns: str, order: list[str]) -> pd.
 
 
 def _aligned(wide: pd.DataFrame) -> str:
-    text = wide.fillna("").rename_axis(index=None, columns=None).to_string()
+    filled = wide.dropna(axis="columns", how="all").rename_axis(index=None, columns=None)
+    text = filled.to_string(na_rep="")
     return "\n".join(line.rstrip() for line in text.splitlines())
 
 
