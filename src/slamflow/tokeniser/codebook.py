@@ -5,9 +5,8 @@ lists the phones that are the units of a topline.
 """
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -15,6 +14,7 @@ from safetensors.numpy import save_file
 
 from slamflow import files
 
+ORIGIN = "origin"  # the key of the metadata
 REPAIR = "delete it and run snakemake again to make it anew"
 
 
@@ -42,23 +42,15 @@ class Origin:
     frames: int
     seed: int
 
-    @classmethod
-    def parse(cls, metadata: dict[str, str]) -> Self:
-        """The inverse of `strings`; KeyError or ValueError if something is missing."""
-        kinds = {field.name: field.type for field in fields(cls)}
-        return cls(**{name: kind(metadata[name]) for name, kind in kinds.items()})  # type: ignore[operator]
-
-    def strings(self) -> dict[str, str]:
-        """As the metadata of a safetensors file."""
-        return {name: str(value) for name, value in asdict(self).items()}
-
 
 def write(centroids: np.ndarray, origin: Origin, path: Path) -> None:
     """Write centroids [K, dimension]."""
     assert centroids.shape == (origin.clusters, origin.dimension), centroids.shape
     contents = {"centroids": np.ascontiguousarray(centroids, dtype=np.float32)}
+    # of several keys, safetensors would write another order, other bytes, every time
+    metadata = {ORIGIN: json.dumps(asdict(origin), sort_keys=True)}
     with files.replacing(path) as temporary:
-        save_file(contents, temporary, metadata=origin.strings())
+        save_file(contents, temporary, metadata=metadata)
 
 
 def read(path: Path) -> tuple[np.ndarray, Origin]:
@@ -117,8 +109,9 @@ def check(origin: Origin, path: Path, hubert: str | None, dimension: int | None 
 def _open(path: Path) -> tuple[np.ndarray, Origin]:
     try:
         with safe_open(path, framework="numpy") as file:
-            return file.get_tensor("centroids"), Origin.parse(file.metadata() or {})
+            origin = Origin(**json.loads((file.metadata() or {})[ORIGIN]))
+            return file.get_tensor("centroids"), origin
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file") from None
-    except (SafetensorError, KeyError, ValueError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: is no codebook ({error}); {REPAIR}") from None

@@ -1,0 +1,151 @@
+"""Waves to the features that a codebook is made of: of a HuBERT's layer, or MFCC."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from slamflow.tokeniser import features, hubert
+
+SECONDS = {"cpu": 60.0, "cuda": 1200.0}  # of audio in a batch, unless the machine says otherwise
+POOL = 16  # batches of audio among which utterances of like length are sought
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """What makes features of waves.
+
+    Attributes:
+        hubert: None for MFCC.
+        layer: of the HuBERT.
+        seconds: of audio, padding included, in a batch.
+    """
+
+    hubert: hubert.Hubert | None
+    layer: int
+    seconds: float
+
+    @property
+    def hop(self) -> int:
+        """Samples from frame to frame."""
+        return self.hubert.hop if self.hubert else features.HOP
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames a second."""
+        return features.SAMPLING_RATE / self.hop
+
+    @property
+    def window(self) -> int:
+        """Samples of an utterance of one frame; frame t is centred at half of it + t × `hop`."""
+        return self.hubert.receptive if self.hubert else self.hop
+
+    @property
+    def dimension(self) -> int:
+        return self.hubert.dimension if self.hubert else features.DIMENSION
+
+    @property
+    def identity(self) -> str | None:
+        """SHA-256 of the HuBERT's weights."""
+        return self.hubert.sha256 if self.hubert else None
+
+    def frames(self, samples: int) -> int:
+        """The number of frames of a wave."""
+        return max(0, (samples - self.window) // self.hop + 1)
+
+    def encode(self, waves: Sequence[np.ndarray]) -> list[torch.Tensor]:
+        """Features of waves [samples] at 16 kHz, as one batch: float32 [frames, dimension]."""
+        tensors = [torch.from_numpy(wave) for wave in waves]
+        if self.hubert:
+            return hubert.features(self.hubert, tensors, self.layer)
+        centre = self.window // 2
+        return [features.mfcc(t, self.frames(len(t)), centre, self.hop) for t in tensors]
+
+
+def open_encoder(
+    kind: str, layer: int, weights: Path | None, machine: Mapping[str, Any]
+) -> Encoder:
+    """The encoder of these features.
+
+    Args:
+        kind: hubert or mfcc.
+        weights: model.safetensors of the HuBERT.
+        machine: `device` (default: cuda where there is one), `threads`, `micro_batch` (seconds of
+            audio in a batch).
+
+    Raises:
+        ValueError: there is no such HuBERT or layer.
+    """
+    if machine.get("threads"):
+        torch.set_num_threads(int(machine["threads"]))
+    device = machine.get("device") or "auto"
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    seconds = float(machine.get("micro_batch") or SECONDS[torch.device(device).type])
+    if kind == "mfcc":
+        return Encoder(None, 0, seconds)
+    if kind != "hubert":
+        raise ValueError(f"features: {kind!r} is neither hubert nor mfcc")
+    if weights is None:
+        raise ValueError("features: hubert needs a HuBERT")
+    model = hubert.load(weights, device)
+    if not 0 <= layer <= model.layers:
+        raise ValueError(f"layer: {layer} is none of 0 to {model.layers}, those of {weights}")
+    return Encoder(model, layer, seconds)
+
+
+def encode_all(
+    encoder: Encoder, utterances: Iterable[tuple[dict[str, Any], np.ndarray]], path: Path
+) -> Iterator[tuple[int, dict[str, Any], torch.Tensor]]:
+    """Index, row and features [frames, dimension] of each utterance, in any order.
+
+    Utterances of like length form a batch.
+
+    Args:
+        utterances: rows and their waves; of these, POOL batches are in memory at once.
+        path: where they come from, for messages.
+
+    Raises:
+        ValueError: an utterance is too short to give a frame.
+    """
+    budget = encoder.seconds * features.SAMPLING_RATE
+    pool: list[tuple[int, dict[str, Any], np.ndarray]] = []
+    samples = 0
+    for index, (row, wave) in enumerate(utterances):
+        if len(wave) < encoder.window:
+            raise ValueError(
+                f"{path}: {row['id']} lasts {len(wave) / features.SAMPLING_RATE:.3f} s, less than a"
+                f" frame ({encoder.window / features.SAMPLING_RATE:.3f} s); leave it out of the"
+                " corpus"
+            )
+        row["audio"] = None  # only its wave is needed from now on
+        pool.append((index, row, wave))
+        samples += len(wave)
+        if samples >= POOL * budget:
+            yield from _encode_pool(encoder, pool, budget)
+            pool, samples = [], 0
+    yield from _encode_pool(encoder, pool, budget)
+
+
+def _encode_pool(
+    encoder: Encoder, pool: list[tuple[int, dict[str, Any], np.ndarray]], budget: float
+) -> Iterator[tuple[int, dict[str, Any], torch.Tensor]]:
+    batch: list[tuple[int, dict[str, Any], np.ndarray]] = []
+    for entry in sorted(pool, key=lambda entry: -len(entry[2])):
+        if batch and (len(batch) + 1) * len(batch[0][2]) > budget:
+            yield from _encode_batch(encoder, batch)
+            batch = []
+        batch.append(entry)
+    if batch:
+        yield from _encode_batch(encoder, batch)
+
+
+def _encode_batch(
+    encoder: Encoder, batch: list[tuple[int, dict[str, Any], np.ndarray]]
+) -> Iterator[tuple[int, dict[str, Any], torch.Tensor]]:
+    encoded = encoder.encode([wave for *_, wave in batch])
+    for (index, row, _), found in zip(batch, encoded, strict=True):
+        yield index, row, found

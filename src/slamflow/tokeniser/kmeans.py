@@ -1,0 +1,121 @@
+"""The codebook: k-means on frames drawn from the corpora, and the nearest centroid of a frame."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from slamflow import logs
+from slamflow.tokeniser import codebook, encoder, features, utterances
+
+# As fairseq's HuBERT fits it, but for fewer first draws and iterations without effect.
+_BATCH = 10_000
+_ITERATIONS = 100
+_PATIENCE = 50  # batches without progress
+_DRAWS = 5  # of first centroids
+
+
+def fit(
+    config: Mapping[str, Any],
+    hubert: Path | None,
+    speech: Sequence[Path],
+    output: Path,
+    machine: Mapping[str, Any],
+    label: str = "fit_kmeans",
+) -> None:
+    """Fit a codebook and write it as kmeans.safetensors.
+
+    Args:
+        config: `features` (hubert or mfcc), `layer`, `clusters`, `frames` (fitted on; of whole
+            utterances drawn by seed), `seed`.
+        hubert: model.safetensors; None for MFCC.
+        speech: speech tables.
+        machine: see `encoder.open_encoder`; `data_root`.
+
+    Raises:
+        ValueError: the corpora have fewer frames than there are clusters.
+    """
+    kind, layer = config["features"], int(config.get("layer", 0))
+    opened = encoder.open_encoder(kind, layer, hubert, machine)
+    wanted, seed = int(config["frames"]), int(config["seed"])
+    frames = collect(opened, speech, wanted, seed, machine, label)
+    centroids = cluster(frames, int(config["clusters"]), seed)
+    origin = codebook.Origin(
+        features=kind,
+        layer=opened.layer,
+        clusters=len(centroids),
+        dimension=opened.dimension,
+        frame_rate=opened.frame_rate,
+        hubert=opened.identity or "",
+        frames=wanted,
+        seed=seed,
+    )
+    codebook.write(centroids, origin, output)
+
+
+def collect(
+    opened: encoder.Encoder,
+    speech: Sequence[Path],
+    wanted: int,
+    seed: int,
+    machine: Mapping[str, Any],
+    label: str,
+) -> np.ndarray:
+    """Up to `wanted` frames of utterances drawn by seed, float32 [frames, dimension].
+
+    Which they are, and their order, depends on the seed and the utterances alone.
+    """
+    chosen: list[dict[str, int]] = [{} for _ in speech]  # id -> its place in the draw
+    expected = 0.0
+    for place, (_, table, name, seconds) in enumerate(utterances.drawn(speech, seed)):
+        if expected >= wanted:
+            break
+        chosen[table][name] = place
+        expected += opened.frames(round(seconds * features.SAMPLING_RATE))
+    progress = logs.Progress(label, sum(map(len, chosen)), "utterances")
+    found: dict[int, np.ndarray] = {}
+    for path, places in zip(speech, chosen, strict=True):
+        if not places:
+            continue
+        root = utterances.root(machine)
+        read = utterances.read(path, features.SAMPLING_RATE, root, set(places))
+        for _, row, frames in encoder.encode_all(opened, read, path):
+            found[places[row["id"]]] = frames.cpu().numpy()
+            progress.update(len(found))
+    if not found:
+        raise ValueError("there are no utterances to fit k-means on")
+    return np.concatenate([found[place] for place in sorted(found)])[:wanted]
+
+
+def cluster(frames: np.ndarray, clusters: int, seed: int) -> np.ndarray:
+    """Centroids float32 [clusters, dimension] of frames [n, dimension]."""
+    from sklearn.cluster import MiniBatchKMeans
+
+    if len(frames) < clusters:
+        raise ValueError(f"{len(frames)} frames are too few for {clusters} clusters")
+    model = MiniBatchKMeans(
+        clusters,
+        init="k-means++",
+        n_init=_DRAWS,
+        batch_size=_BATCH,
+        max_iter=_ITERATIONS,
+        max_no_improvement=_PATIENCE,
+        tol=0.0,
+        reassignment_ratio=0.0,
+        random_state=seed,
+    )
+    return model.fit(np.asarray(frames, dtype=np.float32)).cluster_centers_.astype(np.float32)
+
+
+def assign(frames: torch.Tensor, centroids: torch.Tensor) -> torch.Tensor:
+    """The index of the nearest centroid of each frame, int64 [n].
+
+    Args:
+        frames: float32 [n, dimension].
+        centroids: float32 [clusters, dimension].
+    """
+    # |f - c|² without |f|², which is the same for all c
+    scores = torch.addmm(centroids.square().sum(1), frames, centroids.T, alpha=-2)
+    return scores.argmin(1)

@@ -1,0 +1,70 @@
+"""Reading utterances of speech tables, with bounded memory."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from slamflow import audio, files
+from slamflow.tables import speech as speech_table
+
+ROWS = 64  # of audio in memory at once
+AUDIO = ("id", "audio", "start", "end")
+
+
+def drawn(speech: Sequence[Path], seed: int) -> list[tuple[str, int, str, float]]:
+    """All utterances, as (draw, index of the table, id, duration in s), in an order drawn by seed.
+
+    It depends on the seed and the ids alone: not on how they are spread over the tables.
+    """
+    found = []
+    for index, path in enumerate(speech):
+        table = files.read_table(path, speech_table.SCHEMA, ("id", "duration"))
+        for name, seconds in zip(*(table[c].to_pylist() for c in ("id", "duration")), strict=True):
+            draw = hashlib.sha256(f"{seed} {name}".encode()).hexdigest()
+            found.append((draw, index, name, seconds))
+    return sorted(found)
+
+
+def read(
+    path: Path,
+    sampling_rate: int,
+    data_root: Path | None,
+    chosen: set[str] | None = None,
+    columns: Sequence[str] = (),
+) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
+    """Each utterance of a speech table with its wave, float32 [samples], in the table's order.
+
+    Args:
+        sampling_rate: Hz of the waves.
+        data_root: folder of audio that is not in the table.
+        chosen: only these ids.
+        columns: further columns of the rows that are given.
+
+    Raises:
+        ValueError: the table is not one of speech, or audio cannot be read.
+    """
+    wanted = list(dict.fromkeys([*AUDIO, *columns]))
+    files.read_table(path, speech_table.SCHEMA, ("id",))
+    with pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False) as file:
+        for name in wanted:
+            if speech_table.SCHEMA.field(name) not in list(file.schema_arrow):
+                raise ValueError(
+                    f"{path}: has no column `{name}` as it should be; delete it and run snakemake"
+                    " again to make it anew"
+                )
+        for batch in file.iter_batches(ROWS, columns=wanted):
+            if chosen is not None:
+                keep = pa.array([name in chosen for name in batch["id"].to_pylist()], pa.bool_())
+                batch = batch.filter(keep)
+            for row in batch.to_pylist():
+                yield row, audio.read_audio(row, data_root, sampling_rate)
+
+
+def root(machine: Mapping[str, Any]) -> Path | None:
+    """The machine setting `data_root`."""
+    return Path(machine["data_root"]) if machine.get("data_root") else None
