@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import torch
 from transformers import PreTrainedModel
+from transformers.utils import logging as transformers_logging
 
 from slamflow import files, provenance
 
@@ -22,6 +23,7 @@ def write(model: PreTrainedModel, folder: Path, log: pa.Table, card: str) -> Non
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     model.config.dtype = torch.float32
+    transformers_logging.disable_progress_bar()
     model.save_pretrained(temporary, max_shard_size="1000GB")
     files.write_table(log, folder / "training.parquet", log.schema)
     (temporary / "card.md").write_text(card, encoding="utf-8")
