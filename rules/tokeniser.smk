@@ -13,7 +13,8 @@ rule train_hubert:
     output:
         model="results/huberts/{hubert}/model.safetensors",
         config="results/huberts/{hubert}/config.json",
-        log="results/huberts/{hubert}/training.parquet",
+        training="results/huberts/{hubert}/training.parquet",
+        card="results/huberts/{hubert}/card.md",
     log:
         "results/logs/train_hubert/{hubert}.log",
     benchmark:

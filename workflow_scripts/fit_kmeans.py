@@ -7,7 +7,7 @@ from slamflow.tokeniser import kmeans
 def main() -> None:
     args = commandline.parser(__doc__, "codebook", several=("speech", "hubert")).parse_args()
     with logs.capture(args.log):
-        hubert = args.hubert[0].parent if args.hubert else None
+        hubert = args.hubert[0] if args.hubert else None
         kmeans.fit(args.config, hubert, args.speech, args.codebook, args.machine)
 
 

@@ -8,7 +8,7 @@ def main() -> None:
     parser = commandline.parser(__doc__, "codebook", "quality", several=("speech", "hubert"))
     args = parser.parse_args()
     with logs.capture(args.log):
-        hubert = args.hubert[0].parent if args.hubert else None
+        hubert = args.hubert[0] if args.hubert else None
         quality.measure(args.config, args.codebook, hubert, args.speech, args.quality, args.machine)
 
 

@@ -270,10 +270,7 @@ _BLOCKS: dict[str, Callable[[Plan, Any], dict[str, Any]]] = {
         **settings_of(_tokeniser(plan, w).kmeans),
     },
     "extract_units": lambda plan, w: {"features": _tokeniser(plan, w).features},
-    "measure_quality": lambda plan, w: {
-        **settings_of(_tokeniser(plan, w).quality),
-        **{key: getattr(_tokeniser(plan, w).kmeans, key) for key in ("frames", "seed")},
-    },
+    "measure_quality": lambda plan, w: settings_of(_tokeniser(plan, w).quality),
     "list_phones": lambda plan, w: {},
     "extract_phones": lambda plan, w: {},
     "pack_mixture": lambda plan, w: settings_of(plan.config.mixtures[w.mixture].packing),

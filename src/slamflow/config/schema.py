@@ -179,6 +179,11 @@ class HubertArchitecture(Block):
         32, is_about="kernel of the positional convolution (frames)"
     )
     position_groups: Positive = setting(16, is_about="its groups")
+    norm: Literal["group", "layer"] = setting(
+        "group",
+        is_about="group: group norm after the first convolution, layers normalised after each"
+        " block (HuBERT base); layer: layer norm after every convolution and before each block",
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
