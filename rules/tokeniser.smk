@@ -13,6 +13,7 @@ rule train_hubert:
     output:
         model="results/huberts/{hubert}/model.safetensors",
         config="results/huberts/{hubert}/config.json",
+        preprocessor="results/huberts/{hubert}/preprocessor_config.json",
         training="results/huberts/{hubert}/training.parquet",
         card="results/huberts/{hubert}/card.md",
     log:

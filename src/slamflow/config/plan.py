@@ -262,9 +262,7 @@ _BLOCKS: dict[str, Callable[[Plan, Any], dict[str, Any]]] = {
     "read_text": lambda plan, w: settings_of(_corpus(plan, w).source),
     "cut_audio": lambda plan, w: settings_of(_corpus(plan, w).source),
     "synthesise_speech": _speech,
-    "train_hubert": lambda plan, w: {
-        "training": settings_of(plan.config.huberts[w.hubert].training)  # type: ignore[arg-type]
-    },
+    "train_hubert": lambda plan, w: settings_of(plan.config.huberts[w.hubert].training),  # type: ignore[arg-type]
     "fit_kmeans": lambda plan, w: {
         "features": _tokeniser(plan, w).features,
         **settings_of(_tokeniser(plan, w).kmeans),
