@@ -174,6 +174,16 @@ def test_killed_and_resumed_equals_unbroken(unbroken: Path, packed: Path, tmp_pa
     assert "goes on after step" in (tmp_path / "log.txt").read_text()
 
 
+@pytest.mark.slow
+def test_bfloat16_keeps_float32_weights(unbroken: Path, packed: Path, tmp_path: Path) -> None:
+    config = {**CONFIG, "training": {**CONFIG["training"], "precision": "bfloat16"}}
+    training_job.run(PRETRAIN, tmp_path, {}, config=config, packed=packed)
+    assert {str(tensor.dtype) for tensor in weights(tmp_path).values()} == {"float32"}
+    logs = [pq.read_table(f / "model" / "training.parquet") for f in (tmp_path, unbroken)]
+    np.testing.assert_allclose(logs[0]["loss"], logs[1]["loss"], atol=0.1)
+    assert logs[0]["loss"] != logs[1]["loss"]
+
+
 def test_loss_that_is_not_finite_stops_the_job(packed: Path, tmp_path: Path) -> None:
     config = {**CONFIG, "training": {**CONFIG["training"], "learning_rate": 1e38, "clip": 1e9}}
     with training_job.start(PRETRAIN, tmp_path, {}, config=config, packed=packed) as job:
