@@ -1,0 +1,128 @@
+"""What the training loop asks of HuBERT's training."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch.nn import functional
+
+from slamflow import files
+from slamflow.tokeniser import features, hubert, hubert_architecture, hubert_data
+from slamflow.training import artefacts, order
+from slamflow.training.rank import Place
+
+MICRO_SECONDS = {"cpu": 32.0, "cuda": 600.0}  # of a micro-batch, unless the machine says otherwise
+
+
+class MaskedPrediction:
+    """Prediction of the targets of masked frames; see `loop.Task`.
+
+    A micro-batch is a list of (first frame, mask [frames]) of crops. Crops lie on a grid that each
+    epoch shifts; masks depend on the seed, the step and the crop's place in the batch, so neither
+    depends on how the batch is cut into micro-batches.
+    """
+
+    measures = ("loss", "accuracy")
+
+    def __init__(self, config: Mapping[str, Any], data: Path, folder: Path, place: Place) -> None:
+        self.config, self.data, self.folder, self.device = config, data, folder, place.device
+        self.seed = int(config.get("seed", 0))
+        clusters = int(config["target_clusters"])
+        self.model = hubert_architecture.build(config["architecture"], clusters, self.seed)
+        self.hop = hubert_architecture.hop(self.model.hubert.config)
+        self.receptive = hubert.receptive(self.model.hubert.config)
+        rate = features.SAMPLING_RATE / self.hop
+        self.crop = max(int(config["mask_frames"]), round(float(config["crop_seconds"]) * rate))
+        seconds = self.crop / rate
+        self.batch = max(1, round(float(config["batch_seconds"]) / seconds))
+        most = MICRO_SECONDS["cpu" if place.device == "cpu" else "cuda"]
+        self.micro_batch = int(place.machine.get("micro_batch") or max(1, int(most / seconds)))
+
+    def micro_batches(self, step: int) -> Sequence[list[tuple[int, np.ndarray]]]:
+        """The crops of a step."""
+        firsts, masks = self._batch(step)
+        crops = list(zip(firsts.tolist(), masks, strict=True))
+        return [crops[i : i + self.micro_batch] for i in range(0, len(crops), self.micro_batch)]
+
+    def weight(self, step: int) -> float:
+        """The masked frames of the global batch."""
+        return float(self._batch(step)[1].sum())
+
+    def forward(
+        self, model: torch.nn.Module, micro_batch: list[tuple[int, np.ndarray]]
+    ) -> dict[str, torch.Tensor]:
+        """Summed cross-entropy in nats, and correct predictions, of masked frames."""
+        crops = [self._stream.crop(first, self.crop) for first, _ in micro_batch]
+        waves = torch.from_numpy(np.stack([wave for wave, _ in crops])).to(self.device)
+        wanted = torch.from_numpy(np.stack([t for _, t in crops]).astype(np.int64))
+        mask = torch.from_numpy(np.stack([mask for _, mask in micro_batch])).to(self.device)
+        logits = model(waves, mask).float().flatten(0, 1)
+        wanted, counted = wanted.to(self.device).flatten(), mask.flatten()
+        losses = functional.cross_entropy(logits, wanted, reduction="none")
+        correct = (logits.detach().argmax(1) == wanted) & counted
+        return {"loss": (losses * counted).sum(), "accuracy": correct.sum()}
+
+    def export(self, module: torch.nn.Module, log: pa.Table) -> None:
+        """Write the HuBERT without its predictor."""
+        model: Any = module
+        facts = {
+            "parameters": sum(p.numel() for p in model.hubert.parameters()),
+            "frames a second": features.SAMPLING_RATE / self.hop,
+        }
+        card = artefacts.card("HuBERT trained on MFCC clusters", facts, self.config, log, "loss")
+        files.write_json(
+            {
+                "feature_extractor_type": "Wav2Vec2FeatureExtractor",
+                "do_normalize": False,
+                "feature_size": 1,
+                "padding_side": "right",
+                "padding_value": 0.0,
+                "return_attention_mask": True,
+                "sampling_rate": features.SAMPLING_RATE,
+            },
+            self.folder / hubert.PREPROCESSOR,
+        )
+        artefacts.write(model.hubert, self.folder, log, card)
+
+    @functools.cached_property
+    def _stream(self) -> hubert_data.Stream:
+        stream = hubert_data.Stream.open(self.data)
+        assert (stream.hop, stream.receptive) == (self.hop, self.receptive)
+        if len(stream.targets) < 2 * self.crop:
+            raise ValueError(
+                f"there are only {len(stream.targets)} frames of speech to train on; crop_seconds"
+                f" asks for crops of {self.crop}"
+            )
+        return stream
+
+    @functools.lru_cache(maxsize=1)  # noqa: B019  one task lives as long as its process
+    def _batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """First frames [batch] and masks [batch, crop]."""
+        crops = len(self._stream.targets) // self.crop - 1  # one is kept for the shift
+        chosen = order.batch(step, self.batch, crops, self.seed)
+        epochs = np.arange(step * self.batch, (step + 1) * self.batch) // crops
+        shifts = [
+            np.random.default_rng([self.seed, epoch]).integers(self.crop)
+            for epoch in epochs.tolist()
+        ]
+        drawn = np.random.default_rng([self.seed, step, self.batch]).random((self.batch, self.crop))
+        return chosen * self.crop + shifts, spans(drawn, self.config)
+
+
+def spans(drawn: np.ndarray, config: Mapping[str, Any]) -> np.ndarray:
+    """Masks, bool [batch, frames], of uniform random numbers of that shape.
+
+    A share `mask_share` of the frames start a span of `mask_frames`; spans overlap, and one starts
+    in each row at least.
+    """
+    starts = drawn < float(config["mask_share"])
+    last = drawn.shape[1] - int(config["mask_frames"])
+    starts[np.arange(len(drawn)), drawn[:, : last + 1].argmin(1)] = True
+    mask = starts.copy()
+    for shift in range(1, int(config["mask_frames"])):
+        mask[:, shift:] |= starts[:, :-shift]
+    return mask
