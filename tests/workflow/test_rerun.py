@@ -200,7 +200,7 @@ MATRIX: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "generator of one benchmark": (code("corpora/generated/syntactic.py"), ITEMS),
     "speech engine": (code("synthesis/espeak.py"), SPEECH),
     "training of HuBERT": (code("tokeniser/hubert_training.py"), HUBERT),
-    "extraction of units": (code("tokeniser/units.py"), UNITS),
+    "extraction of units": (code("tokeniser/units.py"), UNITS | QUALITY),  # quality extracts, too
     "quality of units": (code("tokeniser/quality.py"), QUALITY),
     "n-gram counts": (code("lm/ngram.py"), COUNT),
     "DPO": (code("preference/dpo.py"), ALIGN),
