@@ -81,7 +81,12 @@ def prepare(
     folder.mkdir(parents=True)
     samples = _write_waves(folder / WAVES, speech, hop, receptive, machine, label)
     waves = np.memmap(folder / WAVES, dtype=np.int16, mode="r")
-    targets = _targets(waves, samples, hop, receptive, clusters, seed, label)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # utterances are small: threads would mostly wait for each other
+    try:
+        targets = _targets(waves, samples, hop, receptive, clusters, seed, label)
+    finally:
+        torch.set_num_threads(threads)
     np.save(folder / TARGETS, targets)
     files.write_json(facts, done)
 
