@@ -24,9 +24,10 @@ def test_every_evaluated_pair_has_a_default_row(crumb: Path, table: pd.DataFrame
         for model in row["models"]
         for benchmark in row["benchmarks"]
     }
-    default = table[table["default"] & (table["group"] == "all")]
+    accuracies = table[~table["benchmark"].str.startswith("units:")]
+    default = accuracies[accuracies["default"] & (accuracies["group"] == "all")]
     found = list(zip(default["model"], default["benchmark"], strict=True))
-    assert set(found) >= wanted
+    assert set(found) == wanted
     assert len(found) == len(set(found))
 
 
@@ -60,7 +61,7 @@ def test_the_terminal_stays_readable(crumb: Path) -> None:
     text = (crumb / "terminal.txt").read_text()
     jobs = len(planned_jobs(crumb, "--forceall", *RECIPE))
     assert "Traceback" not in text
-    assert not re.search(r"warning", text, re.IGNORECASE)
+    assert not re.search(r"[A-Z]\w*Warning\b", text)  # those of Python libraries
     assert max(map(len, text.splitlines())) < 200
     assert len(text.splitlines()) < 100 + 12 * jobs
 

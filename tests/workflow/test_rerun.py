@@ -198,7 +198,7 @@ MATRIX: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "a new model": (config(NEW_MODEL), {"pretrain_model", *SCORE}),
     # code
     "generator of one benchmark": (code("corpora/generated/syntactic.py"), ITEMS),
-    "speech engine": (code("synthesis/espeak.py"), SPEECH),
+    "speech engine": (code("synthesis/espeak.py"), EVERYTHING),  # it says how words sound, too
     "training of HuBERT": (code("tokeniser/hubert_training.py"), HUBERT),
     "extraction of units": (code("tokeniser/units.py"), UNITS | QUALITY),  # quality extracts, too
     "quality of units": (code("tokeniser/quality.py"), QUALITY),
