@@ -29,6 +29,8 @@ def test_same_codebook_again_and_from_other_shards(tmp_path: Path) -> None:
         kmeans.fit(CONFIG, None, [paths[name] for name in names], output, ONE)
         found.append(output.read_bytes())
     assert found[0] == found[1] == found[2]
+    modes = {path.stat().st_mode for path in (tmp_path / "0.safetensors", paths["all"])}
+    assert len(modes) == 1  # readable by whom other artefacts are
     centroids, origin = codebook.read(tmp_path / "0.safetensors")
     assert centroids.shape == (12, features.DIMENSION)
     assert origin == codebook.Origin("mfcc", 0, 12, 39, 25.0, "", 1500, 3)

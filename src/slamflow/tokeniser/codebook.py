@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from slamflow import files
 
@@ -50,7 +50,7 @@ def write(centroids: np.ndarray, origin: Origin, path: Path) -> None:
     # of several keys, safetensors would write another order, other bytes, every time
     metadata = {ORIGIN: json.dumps(asdict(origin), sort_keys=True)}
     with files.replacing(path) as temporary:
-        save_file(contents, temporary, metadata=metadata)
+        temporary.write_bytes(save(contents, metadata=metadata))  # save_file's would be private
 
 
 def read(path: Path) -> tuple[np.ndarray, Origin]:
