@@ -39,7 +39,9 @@ def write_table(table: pa.Table, path: Path, schema: pa.Schema) -> None:
     try:
         table = table.select(schema.names).cast(schema)
     except (KeyError, pa.ArrowInvalid, ValueError) as error:
-        raise ValueError(f"{path}: cannot be written, it does not fit its schema: {error}") from None
+        raise ValueError(
+            f"{path}: cannot be written, it does not fit its schema: {error}"
+        ) from None
     with replacing(path) as temporary:
         pq.write_table(
             table, temporary, compression="zstd", write_page_checksum=True, row_group_size=4096

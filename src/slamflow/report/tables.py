@@ -217,15 +217,15 @@ def leaks(table: pd.DataFrame, config: dict) -> list[str]:
     """A warning for each default row of a model that cannot know the answer but does.
 
     Those are n-gram models of order 0 (length) and 1 (unigram), and untrained models; outside
-    45 to 55 percent the items can be told apart by something other than language.
+    45 to 55 percent, with their whole interval, the items can be told apart without language.
     """
     ignorant = {model for model, order in config.get("orders", {}).items() if order <= 1}
     ignorant |= set(config.get("untrained", []))
     rows = default_rows(table)
-    values = rows["value"].astype(float)
-    suspect = rows[rows["model"].isin(ignorant) & ~values.between(*FAIR)]
+    low, high = rows["ci_low"].astype(float), rows["ci_high"].astype(float)
+    suspect = rows[rows["model"].isin(ignorant) & ((high < FAIR[0]) | (low > FAIR[1]))]
     return [
-        f"warning: {row.model} scores {row.value} % on {row.benchmark}, outside "
-        f"{FAIR[0]:.0f}–{FAIR[1]:.0f} %: its items leak"
+        f"warning: {row.model} scores {row.value} % on {row.benchmark}, and its interval lies "
+        f"outside {FAIR[0]:.0f}–{FAIR[1]:.0f} %: the items leak"
         for row in suspect.itertuples()
     ]
