@@ -9,7 +9,10 @@ def main() -> None:
     args = parser.parse_args()
     with logs.capture(args.log):
         hubert = args.hubert[0] if args.hubert else None
-        units.extract(args.config, args.codebook, hubert, args.speech, args.units, args.machine)
+        label = f"extract_units {args.units.parent.name}/{args.units.stem}"
+        units.extract(
+            args.config, args.codebook, hubert, args.speech, args.units, args.machine, label
+        )
 
 
 if __name__ == "__main__":

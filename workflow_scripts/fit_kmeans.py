@@ -8,7 +8,8 @@ def main() -> None:
     args = commandline.parser(__doc__, "codebook", several=("speech", "hubert")).parse_args()
     with logs.capture(args.log):
         hubert = args.hubert[0] if args.hubert else None
-        kmeans.fit(args.config, hubert, args.speech, args.codebook, args.machine)
+        label = f"fit_kmeans {args.codebook.parent.name}"
+        kmeans.fit(args.config, hubert, args.speech, args.codebook, args.machine, label)
 
 
 if __name__ == "__main__":

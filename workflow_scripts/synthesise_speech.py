@@ -13,7 +13,8 @@ def main() -> None:
     args = parser.parse_args()
     with logs.capture(args.log):
         text = files.read_table(args.text, text_table.SCHEMA)
-        speech, rejected = speaking.speak(text, args.config, args.shard, args.machine)
+        label = f"synthesise_speech {args.speech.parent.name}/{args.speech.stem}"
+        speech, rejected = speaking.speak(text, args.config, args.shard, args.machine, label)
         files.write_table(rejected, args.rejected, rejected_table.SCHEMA)
         files.write_table(speech, args.speech, speech_table.SCHEMA)
 

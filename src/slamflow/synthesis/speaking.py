@@ -20,7 +20,11 @@ NOTHING = "nothing to speak in this text"
 
 
 def speak(
-    text: pa.Table, config: Mapping[str, Any], shard: int, machine: Mapping[str, Any]
+    text: pa.Table,
+    config: Mapping[str, Any],
+    shard: int,
+    machine: Mapping[str, Any],
+    label: str = "synthesise_speech",
 ) -> tuple[pa.Table, pa.Table]:
     """Speak the rows of one shard.
 
@@ -34,6 +38,7 @@ def speak(
             `synthesiser` with `engine`, `voices`, `rates` [low, high] in words a minute (80–450),
             `pitches` [low, high] (0–99), both ends included.
         machine: `workers`, how many utterances are spoken at a time.
+        label: for progress lines.
 
     Returns:
         The speech table, in the order of the text, and the table of rejected utterances.
@@ -58,9 +63,7 @@ def speak(
         engines += [Espeak() for _ in range(max(1, int(machine.get("workers") or 1)))]
         for voice in synthesiser["voices"]:
             engines[0].resolve(voice)
-        progress = logs.Progress(
-            f"synthesise_speech, shard {shard}", len(rows) * speech["renditions"], "utterances"
-        )
+        progress = logs.Progress(label, len(rows) * speech["renditions"], "utterances")
         for done, result in enumerate(_spread(utterances, config, engines), 1):
             (rejected if "reason" in result else spoken).add(result)
             progress.update(done)
