@@ -1,6 +1,7 @@
 """Reading and writing artefacts: nothing half-written ever has its final name."""
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
@@ -16,10 +17,14 @@ import pyarrow.parquet as pq
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling of `path`; rename it to `path` if the block succeeds.
 
-    The temporary file is removed if the block fails.
+    The temporary file is removed if the block fails, and that of a killed process by the next
+    one that writes `path`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    for old in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        if not Path("/proc", old.name.split(".")[-2]).exists():
+            old.unlink(missing_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
