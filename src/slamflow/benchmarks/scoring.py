@@ -16,6 +16,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from slamflow import logs
 from slamflow.benchmarks import utterances
 from slamflow.lm.vocabulary import PAD
+from slamflow.training.device import prepare
 
 TOKENS_A_BATCH = {"cpu": 8192, "cuda": 131072}  # padding included
 
@@ -37,12 +38,7 @@ def score(config: dict, model: Path, units: Sequence[Path], output: Path, machin
     """
     start = utterances.check_start(config)
     name = Path(model).name
-    if machine.get("threads"):
-        torch.set_num_threads(machine["threads"])
-    wanted = machine.get("device", "auto")
-    if wanted == "auto":
-        wanted = "cuda" if torch.cuda.is_available() else "cpu"
-    device = torch.device(wanted)
+    device = torch.device(prepare(machine))
     network = load(model).to(device)
     spoken = utterances.read(units, network.config.vocab_size, name)
     longest = len(spoken.distinct[-1])

@@ -11,6 +11,7 @@ import torch
 from slamflow import files, logs
 from slamflow.preference import likelihood
 from slamflow.tables import references as references_table
+from slamflow.training.device import prepare
 
 MICRO_BATCH = 16  # pairs
 
@@ -25,11 +26,7 @@ def score(folder: Path, pairs: Path, output: Path, machine: Mapping[str, Any], l
     Raises:
         ValueError: units that the model does not know, or a likelihood that is not finite.
     """
-    if machine.get("threads"):
-        torch.set_num_threads(int(machine["threads"]))
-    device = machine.get("device") or "auto"
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = prepare(machine)
     model = likelihood.load(folder).to(device).eval()
     found = likelihood.read(pairs, model.config.vocab_size)
     size = int(machine.get("micro_batch") or MICRO_BATCH)

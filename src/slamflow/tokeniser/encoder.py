@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from slamflow.tokeniser import features, hubert
+from slamflow.training.device import prepare
 
 SECONDS = {"cpu": 60.0, "cuda": 1200.0}  # of audio in a batch, unless the machine says otherwise
 POOL = 16  # batches of audio among which utterances of like length are sought
@@ -79,11 +80,7 @@ def open_encoder(
     Raises:
         ValueError: there is no such HuBERT or layer.
     """
-    if machine.get("threads"):
-        torch.set_num_threads(int(machine["threads"]))
-    device = machine.get("device") or "auto"
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = prepare(machine)
     seconds = float(machine.get("micro_batch") or SECONDS[torch.device(device).type])
     if kind == "mfcc":
         return Encoder(None, 0, seconds)
