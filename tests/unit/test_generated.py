@@ -27,6 +27,7 @@ from slamflow.corpora.generated import (
 )
 from slamflow.corpora.generated.phenomena import PHENOMENA
 from slamflow.synthesis import phonemes
+from slamflow.synthesis.espeak import Espeak
 from slamflow.tables import text as text_table
 
 COUNTS = {"stories": 1500, "topic_cloze": 320, "story_cloze": 320, "syntactic": 360}
@@ -315,6 +316,9 @@ def test_lexical_pairs_are_heard_words_and_legal_pseudo_words() -> None:
     both = [(spoken(a), spoken(b)) for a, b in zip(rows[::2], rows[1::2], strict=True)]
     for score in (language.unigram, language.bigram):
         assert 0.45 <= preferred([(score(a), score(b)) for a, b in both]) <= 0.55
+    with Espeak() as espeak:
+        lengths = [[-phonemes.duration(it, "en-us", espeak) for it in pair] for pair in both]
+    assert 0.45 <= preferred([(a, b) for a, b in lengths]) <= 0.55
 
 
 def test_dictionary_of_the_synthesiser_is_read() -> None:

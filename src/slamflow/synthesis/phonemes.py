@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from slamflow.synthesis.espeak import Espeak
 
+USUAL_RATE, USUAL_PITCH = 175, 50
+
 
 def phonemise(words: Sequence[str], voice: str) -> list[list[str]]:
     """espeak-ng's phoneme mnemonics of each word spoken alone, with stress marks: `h @ l 'oU`.
@@ -24,3 +26,14 @@ def phonemise(words: Sequence[str], voice: str) -> list[list[str]]:
 def spell(words: Sequence[Sequence[str]]) -> str:
     """The text that speaks words given as mnemonics: `[[h|@|l|'oU w|'3:|l|d]]`."""
     return "[[" + " ".join("|".join(phones) for phones in words) + "]]"
+
+
+def duration(phones: Sequence[str], voice: str, espeak: Espeak) -> float:
+    """Seconds that a word given as mnemonics takes, spoken alone at espeak-ng's usual rate.
+
+    Raises:
+        ValueError: unknown voice.
+        EspeakError: espeak-ng failed on it.
+    """
+    spoken = espeak.speak(spell([phones]), voice, USUAL_RATE, USUAL_PITCH, phonemes=True)
+    return len(spoken.samples) / spoken.sampling_rate

@@ -2,14 +2,15 @@
 
 The pseudo-word has as many phones and the same stress, all its phone bigrams occur in the
 vocabulary, and it is a word in no accent used. Among the strings that fulfil this, one is chosen
-whose phones are about as likely as the word's, so that over all items phone unigrams and bigrams
-prefer the word about half of the time.
+whose phones are about as likely as the word's and that takes about as long to say, so that over all
+items phone unigrams, phone bigrams and the shorter sound prefer the word about half of the time.
 """
 
+import math
 import random
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -18,8 +19,10 @@ from slamflow.corpora.generated import known_words, pseudo_words, rows
 from slamflow.corpora.generated.english import COMMON
 from slamflow.corpora.generated.pseudo_words import Language, Phones
 from slamflow.synthesis import phonemes
+from slamflow.synthesis.espeak import Espeak
 
 SHORTEST = 4  # phones
+SPOKEN = 5  # strings a word that are spoken to compare their length
 ODD = re.compile(r"[_;?-]")  # pauses, palatalisation and consonants of one word only
 
 
@@ -50,29 +53,34 @@ def generate(source: dict[str, Any], heard: pa.Table | None = None) -> pa.Table:
     eligible.sort(key=lambda word: -len(spoken[word]))
     made: list[rows.Row] = []
     used: set[str] = set()
-    wins = [0, 0]  # how often bigrams and unigrams preferred the word
-    for word in eligible:
-        if len(made) == 2 * count:
-            break
-        phones = spoken[word]
-        strings = [
-            string
-            for string in pseudo_words.candidates(phones, language, rng)
-            if known_words.sound(string) not in used
-            and not runs.issuperset(known_words.runs(known_words.sound(string)))
-        ]
-        if not strings:
-            continue
-        wanted = [2 * won <= len(made) // 2 for won in wins]
-        string = min(strings, key=lambda it: _unfairness(phones, it, wanted, language))
-        leads = _leads(phones, string, language)
-        wins = [won + (it > 0) for won, it in zip(wins, leads, strict=True)]
-        used.add(known_words.sound(string))
-        item = f"lexical-{len(made) // 2:06d}"
-        band = _band(counts[word])
-        pair = (("positive", word, phones), ("negative", "".join(string), string))
-        for role, text, said in pair:
-            made.append((f"{item}-{role}", item, role, band, text, phonemes.spell([said])))
+    wins = [0, 0, 0]  # how often bigrams, unigrams and length preferred the word
+    with Espeak() as espeak:
+        for word in eligible:
+            if len(made) == 2 * count:
+                break
+            phones = spoken[word]
+            leads = {
+                string: _likelihood_leads(phones, string, language)
+                for string in pseudo_words.candidates(phones, language, rng)
+                if known_words.sound(string) not in used
+                and not runs.issuperset(known_words.runs(known_words.sound(string)))
+            }
+            if not leads:
+                continue
+            wanted = [2 * won <= len(made) // 2 for won in wins]
+            likely = sorted(leads, key=lambda it: _unfairness(leads[it], wanted[:2]))[:SPOKEN]
+            seconds = phonemes.duration(phones, accents[0], espeak)
+            for it in likely:
+                ratio = phonemes.duration(it, accents[0], espeak) / seconds
+                leads[it] = (*leads[it], math.log(ratio))
+            string = min(likely, key=lambda it: _unfairness(leads[it], wanted))
+            wins = [won + (lead > 0) for won, lead in zip(wins, leads[string], strict=True)]
+            used.add(known_words.sound(string))
+            item = f"lexical-{len(made) // 2:06d}"
+            band = _band(counts[word])
+            pair = (("positive", word, phones), ("negative", "".join(string), string))
+            for role, text, said in pair:
+                made.append((f"{item}-{role}", item, role, band, text, phonemes.spell([said])))
     if len(made) < 2 * count:
         raise ValueError(
             f"source.count is {count}, but only {len(made) // 2} words of {SHORTEST} phones or "
@@ -108,7 +116,7 @@ def _fit(phones: Phones) -> bool:
     return len(phones) >= SHORTEST and not any(ODD.search(phone) for phone in phones)
 
 
-def _leads(word: Phones, string: Phones, language: Language) -> tuple[float, float]:
+def _likelihood_leads(word: Phones, string: Phones, language: Language) -> tuple[float, ...]:
     """By how many nats a phone bigrams and unigrams prefer the word to the string."""
     return (
         (language.bigram(word) - language.bigram(string)) / len(word),
@@ -116,11 +124,8 @@ def _leads(word: Phones, string: Phones, language: Language) -> tuple[float, flo
     )
 
 
-def _unfairness(
-    word: Phones, string: Phones, wanted: list[bool], language: Language
-) -> tuple[int, float]:
+def _unfairness(leads: Sequence[float], wanted: Sequence[bool]) -> tuple[int, float]:
     """How badly a string suits: wrong winners first, then how far it is from a draw."""
-    leads = _leads(word, string, language)
     wrong = sum((lead > 0) != want for lead, want in zip(leads, wanted, strict=True))
     return wrong, sum(abs(lead) for lead in leads)
 
