@@ -138,7 +138,13 @@ class Optimisation(Block):
     """What every training loop has: steps, optimiser and schedule."""
 
     steps: int = setting(ge=0, is_about="optimiser steps; 0 keeps the initial weights")
+    optimiser: Literal["adamw", "muon"] = setting(
+        "adamw", is_about="muon: for the matrices of the transformer's layers, AdamW for the rest"
+    )
     learning_rate: float = setting(gt=0, is_about="the schedule's peak")
+    muon_factor: float = setting(
+        1.0, gt=0, is_about="muon: learning rate of its matrices, as a multiple of the others'"
+    )
     betas: tuple[float, float] = setting((0.9, 0.999), is_about="AdamW's decay rates")
     eps: float = setting(1e-8, gt=0, is_about="AdamW's epsilon")
     weight_decay: float = setting(0.0, ge=0, is_about="AdamW's decoupled weight decay")

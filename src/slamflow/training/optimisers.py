@@ -1,35 +1,106 @@
 """Optimisers by name."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 
+NEWTON_SCHULZ = (
+    3.4445,
+    -4.7750,
+    2.0315,
+)  # coefficients of the quintic, and how often it is applied
+ITERATIONS = 5
+
 
 def build(model: torch.nn.Module, training: Mapping[str, Any]) -> torch.optim.Optimizer:
-    """AdamW in torch's fused form, which needs no compiler.
+    """AdamW in torch's fused form, or Muon for the matrices of the layers and AdamW for the rest.
 
-    Weight decay applies to matrices only: not to biases and the gains of norms.
+    Weight decay applies to matrices only: not to biases and the gains of norms. A group's
+    `factor` multiplies the schedule's learning rate.
 
     Args:
-        training: `optimiser` (adamw), `learning_rate`, `betas`, `eps`, `weight_decay`.
+        training: `optimiser` (adamw or muon; default adamw), `learning_rate`, `betas`, `eps`,
+            `weight_decay`, `muon_factor`.
+
+    Raises:
+        ValueError: an unknown optimiser.
     """
     name = training.get("optimiser", "adamw")
-    if name != "adamw":
-        raise ValueError(f"optimiser: {name!r} is unknown; there is adamw")
-    parameters = [p for p in model.parameters() if p.requires_grad]
+    if name not in ("adamw", "muon"):
+        raise ValueError(f"optimiser: {name!r} is unknown; there are adamw and muon")
+    decay = float(training.get("weight_decay", 0.0))
+    hidden, matrices, vectors = [], [], []
+    for key, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        if name == "muon" and ".layers." in key and parameter.ndim == 2:
+            hidden.append(parameter)
+        else:
+            (matrices if parameter.ndim >= 2 else vectors).append(parameter)
+    factor = float(training.get("muon_factor", 1.0))
     groups = [
-        {
-            "params": [p for p in parameters if p.ndim >= 2],
-            "weight_decay": float(training.get("weight_decay", 0.0)),
-        },
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+        {"params": matrices, "weight_decay": decay, "factor": 1.0, "muon": False},
+        {"params": vectors, "weight_decay": 0.0, "factor": 1.0, "muon": False},
+        {"params": hidden, "weight_decay": decay, "factor": factor, "muon": True},
     ]
     beta1, beta2 = training.get("betas", (0.9, 0.999))
-    return torch.optim.AdamW(
+    kind = MuonAndAdamW if name == "muon" else torch.optim.AdamW
+    return kind(
         [group for group in groups if group["params"]],
         lr=float(training["learning_rate"]),
         betas=(float(beta1), float(beta2)),
         eps=float(training.get("eps", 1e-8)),
         fused=True,
     )
+
+
+class MuonAndAdamW(torch.optim.AdamW):
+    """Muon (Jordan and others 2024) for groups with `muon`, AdamW for the others.
+
+    Muon's update is Nesterov momentum 0.95, made orthogonal, times 0.2 √(larger side), so that its
+    entries are as large as AdamW's (Liu and others 2025, arXiv 2502.16982).
+    """
+
+    momentum = 0.95
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+        """One update."""
+        groups = self.param_groups
+        self.param_groups = [group for group in groups if not group["muon"]]
+        try:
+            loss = super().step(closure)
+        finally:
+            self.param_groups = groups
+        for group in groups:
+            if group["muon"]:
+                for parameter in group["params"]:
+                    if parameter.grad is not None:
+                        self._update(parameter, group["lr"], group["weight_decay"])
+        return loss
+
+    def _update(self, parameter: torch.Tensor, rate: float, decay: float) -> None:
+        state = self.state[parameter]
+        if not state:
+            state["step"] = torch.zeros(())  # not used, but AdamW looks for it in each state
+            state["momentum"] = torch.zeros_like(parameter)
+        momentum = state["momentum"].lerp_(parameter.grad, 1 - self.momentum)
+        update = orthogonal(parameter.grad.lerp(momentum, self.momentum))
+        parameter.mul_(1 - rate * decay)
+        parameter.add_(update, alpha=-rate * 0.2 * max(parameter.shape) ** 0.5)
+
+
+def orthogonal(matrix: torch.Tensor) -> torch.Tensor:
+    """`matrix` with all singular values near 1, by Newton–Schulz iterations; same shape and type.
+
+    In bfloat16 on a GPU, in float32 on a CPU, many of which are slow in bfloat16.
+    """
+    a, b, c = NEWTON_SCHULZ
+    wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
+    found = wide.bfloat16() if matrix.is_cuda else wide.float()
+    found = found / (found.norm() + 1e-7)
+    for _ in range(ITERATIONS):
+        gram = found @ found.T
+        found = torch.addmm(found, torch.addmm(gram, gram, gram, beta=b, alpha=c), found, beta=a)
+    return (found if wide is matrix else found.T).to(matrix.dtype)

@@ -1,0 +1,85 @@
+"""Optimisers: Muon's updates, which matrices get them, and its state in a checkpoint."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from slamflow.tables import training as training_table
+from slamflow.training import checkpoints, optimisers
+
+TRAINING = {"optimiser": "muon", "learning_rate": 0.02, "muon_factor": 2.5, "weight_decay": 0.01}
+
+
+class Small(nn.Module):
+    """A model with an embedding and one layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.table = nn.Embedding(5, 16)
+        self.body = nn.Module()
+        self.body.layers = nn.ModuleList([nn.Linear(16, 32)])
+
+    def forward(self, index: torch.Tensor) -> torch.Tensor:
+        return self.body.layers[0](self.table(index))
+
+
+def update(model: nn.Module, optimiser: torch.optim.Optimizer, index: int) -> None:
+    optimiser.zero_grad()
+    model(torch.tensor([index % 5, (index + 1) % 5])).square().mean().backward()
+    optimiser.step()
+
+
+@pytest.mark.parametrize("shape", [(24, 24), (16, 48), (48, 16)])
+def test_orthogonal_keeps_directions_and_levels_their_sizes(shape: tuple[int, int]) -> None:
+    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    found = optimisers.orthogonal(matrix)
+    left, _, right = torch.linalg.svd(matrix, full_matrices=False)
+    turned = left.T @ found @ right.T  # diagonal if the singular vectors are the same
+    sizes = turned.diagonal()
+    assert found.shape == matrix.shape
+    assert ((sizes > 0.5) & (sizes < 1.5)).all()
+    assert (turned - torch.diag(sizes)).abs().max() < 1e-3
+
+
+def test_muon_takes_the_matrices_of_layers_and_adamw_the_rest() -> None:
+    model = Small()
+    optimiser = optimisers.build(model, TRAINING)
+    layer, table = model.body.layers[0], model.table
+    before = [p.detach().clone() for p in (layer.weight, layer.bias, table.weight)]
+    update(model, optimiser, 0)
+    states = [set(optimiser.state[p]) for p in (layer.weight, layer.bias, table.weight)]
+    assert states[0] == {"step", "momentum"}
+    assert states[1] == states[2] == {"step", "exp_avg", "exp_avg_sq"}
+    moved = [
+        (new - old).detach()
+        for old, new in zip(before, (layer.weight, layer.bias, table.weight), strict=True)
+    ]
+    # AdamW's first update has the size of the learning rate; factors are the engine's
+    assert moved[1].abs().max() == pytest.approx(0.02, rel=1e-3)
+    spread = moved[0].square().mean().sqrt() / 0.02
+    assert 0.02 < spread < 0.3  # 0.2, but the gradient of two rows has rank 2 of 16
+
+
+def test_muon_goes_on_from_a_checkpoint_bit_for_bit(tmp_path: Path) -> None:
+    log = training_table.schema(("loss",)).empty_table()
+    model = Small()
+    optimiser = optimisers.build(model, TRAINING)
+    for index in range(3):
+        update(model, optimiser, index)
+    checkpoints.save(tmp_path, model, optimiser, log)
+    resumed = Small()
+    other = optimisers.build(resumed, TRAINING)
+    checkpoints.load(tmp_path, resumed, other, ("loss",))
+    for index in range(3, 6):
+        update(model, optimiser, index)
+        update(resumed, other, index)
+    pairs = zip(model.parameters(), resumed.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_unknown_optimiser() -> None:
+    with pytest.raises(ValueError, match="there are adamw and muon"):
+        optimisers.build(Small(), {"optimiser": "sgd", "learning_rate": 1.0})
