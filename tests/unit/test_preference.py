@@ -11,7 +11,7 @@ import training_job
 from transformers import AutoModelForCausalLM
 
 from slamflow import files
-from slamflow.lm import architecture
+from slamflow.lm import architecture, saved
 from slamflow.preference import dpo_task, likelihood, pairs, references
 from slamflow.tables import preferences as preferences_table
 from slamflow.tables import references as references_table
@@ -116,7 +116,7 @@ def by_hand(model: torch.nn.Module, prompt: np.ndarray, answer: np.ndarray) -> t
 
 
 def test_references_equal_the_formula(folder: Path) -> None:
-    model = likelihood.load(folder / "base").double().eval()
+    model = saved.load(folder / "base").double()
     found = likelihood.read(folder / "pairs.parquet", VOCABULARY)
     table = files.read_table(folder / "references.parquet", references_table.SCHEMA)
     assert table["id"].to_pylist() == found.ids

@@ -10,6 +10,7 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from slamflow import files
 from slamflow.benchmarks import scoring
+from slamflow.lm import saved
 from slamflow.tables import scores as scores_table
 from slamflow.tables import units as units_table
 
@@ -88,7 +89,7 @@ def test_same_as_one_at_a_time_in_float64(model: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("budget", [1, 64, 100_000])
 def test_batch_size_does_not_matter(model: Path, budget: int) -> None:
-    network = scoring.load(model)
+    network = saved.load(model)
     sequences = sorted((np.array([1, *(u + 2 for u in each), 1]) for each in drawn(30)), key=len)
     together = scoring.likelihoods(network, sequences, 512)
     other = scoring.likelihoods(network, sequences, budget)

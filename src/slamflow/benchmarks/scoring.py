@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import PreTrainedModel
 
 from slamflow import logs
 from slamflow.benchmarks import utterances
+from slamflow.lm import saved
 from slamflow.lm.vocabulary import PAD
 from slamflow.training.device import prepare
 
@@ -39,7 +40,7 @@ def score(config: dict, model: Path, units: Sequence[Path], output: Path, machin
     start = utterances.check_start(config)
     name = Path(model).name
     device = torch.device(prepare(machine))
-    network = load(model).to(device)
+    network = saved.load(model).to(device)
     spoken = utterances.read(units, network.config.vocab_size, name)
     longest = len(spoken.distinct[-1])
     context = getattr(network.config, "max_position_embeddings", longest)
@@ -52,18 +53,6 @@ def score(config: dict, model: Path, units: Sequence[Path], output: Path, machin
     budget = machine.get("micro_batch") or TOKENS_A_BATCH[device.type]
     terms = likelihoods(network, spoken.distinct, budget, f"score_model {name}")
     utterances.write(spoken, terms, start, output, name)
-
-
-def load(model: Path) -> PreTrainedModel:
-    """The model in `model` (transformers layout) in float32, for evaluation, on the CPU."""
-    network = AutoModelForCausalLM.from_pretrained(
-        model,
-        dtype=torch.float32,
-        local_files_only=True,
-        trust_remote_code=False,
-        use_safetensors=True,
-    )
-    return network.eval()
 
 
 def likelihoods(

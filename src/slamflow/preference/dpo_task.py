@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional
 
 from slamflow import files
+from slamflow.lm import saved
 from slamflow.preference import likelihood
 from slamflow.tables import references as references_table
 from slamflow.training import artefacts, order
@@ -38,7 +39,7 @@ class Alignment:
     ) -> None:
         training = config["training"]
         self.config, self.folder, self.device = config, folder, place.device
-        self.model = likelihood.load(base)
+        self.model = saved.load(base)
         self.pairs = likelihood.read(pairs, self.model.config.vocab_size)
         table = files.read_table(references, references_table.SCHEMA)
         if table["id"].to_pylist() != self.pairs.ids:

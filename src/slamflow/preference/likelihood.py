@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch.nn import functional
-from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from slamflow import files
 from slamflow.lm.vocabulary import BOUNDARY, PAD, UNITS
@@ -54,18 +53,6 @@ def read(path: Path, vocabulary: int) -> Preferences:
         offsets = column.offsets.to_numpy() - column.offsets[0].as_py()
         parts.append(np.split(values, offsets[1:-1]))
     return Preferences(ids, *parts)
-
-
-def load(folder: Path) -> PreTrainedModel:
-    """A causal model in transformers' layout, float32, on the CPU."""
-    return AutoModelForCausalLM.from_pretrained(
-        folder,
-        dtype=torch.float32,
-        attn_implementation="sdpa",
-        local_files_only=True,
-        trust_remote_code=False,
-        use_safetensors=True,
-    )
 
 
 def answers(

@@ -9,6 +9,7 @@ import pyarrow as pa
 import torch
 
 from slamflow import files, logs
+from slamflow.lm import saved
 from slamflow.preference import likelihood
 from slamflow.tables import references as references_table
 from slamflow.training.device import prepare
@@ -27,7 +28,7 @@ def score(folder: Path, pairs: Path, output: Path, machine: Mapping[str, Any], l
         ValueError: units that the model does not know, or a likelihood that is not finite.
     """
     device = prepare(machine)
-    model = likelihood.load(folder).to(device).eval()
+    model = saved.load(folder).to(device)
     found = likelihood.read(pairs, model.config.vocab_size)
     size = int(machine.get("micro_batch") or MICRO_BATCH)
     scores = {"chosen": np.zeros(len(found)), "rejected": np.zeros(len(found))}

@@ -30,7 +30,9 @@ def build(model: torch.nn.Module, training: Mapping[str, Any]) -> torch.optim.Op
     if name not in ("adamw", "muon"):
         raise ValueError(f"optimiser: {name!r} is unknown; there are adamw and muon")
     decay = float(training.get("weight_decay", 0.0))
-    hidden, matrices, vectors = [], [], []
+    hidden: list[torch.Tensor] = []
+    matrices: list[torch.Tensor] = []
+    vectors: list[torch.Tensor] = []
     for key, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
@@ -65,7 +67,7 @@ class MuonAndAdamW(torch.optim.AdamW):
     momentum = 0.95
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One update."""
         groups = self.param_groups
         self.param_groups = [group for group in groups if not group["muon"]]
@@ -77,16 +79,18 @@ class MuonAndAdamW(torch.optim.AdamW):
             if group["muon"]:
                 for parameter in group["params"]:
                     if parameter.grad is not None:
-                        self._update(parameter, group["lr"], group["weight_decay"])
+                        self._update(parameter, parameter.grad, group["lr"], group["weight_decay"])
         return loss
 
-    def _update(self, parameter: torch.Tensor, rate: float, decay: float) -> None:
+    def _update(
+        self, parameter: torch.Tensor, gradient: torch.Tensor, rate: float, decay: float
+    ) -> None:
         state = self.state[parameter]
         if not state:
             state["step"] = torch.zeros(())  # not used, but AdamW looks for it in each state
             state["momentum"] = torch.zeros_like(parameter)
-        momentum = state["momentum"].lerp_(parameter.grad, 1 - self.momentum)
-        update = orthogonal(parameter.grad.lerp(momentum, self.momentum))
+        momentum = state["momentum"].lerp_(gradient, 1 - self.momentum)
+        update = orthogonal(gradient.lerp(momentum, self.momentum))
         parameter.mul_(1 - rate * decay)
         parameter.add_(update, alpha=-rate * 0.2 * max(parameter.shape) ** 0.5)
 
