@@ -9,7 +9,10 @@ def main() -> None:
     args = parser.parse_args()
     with logs.capture(args.log):
         hubert = args.hubert[0] if args.hubert else None
-        quality.measure(args.config, args.codebook, hubert, args.speech, args.quality, args.machine)
+        label = f"measure_quality {args.quality.parent.name}"
+        quality.measure(
+            args.config, args.codebook, hubert, args.speech, args.quality, args.machine, label
+        )
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ def main() -> None:
     args = commandline.parser(__doc__, "codebook", "packed", several=("units",)).parse_args()
     with logs.capture(args.log):
         vocabulary = codebook.size(args.codebook) + 2  # PAD and <S>
-        logs.info(packing.pack(args.config, args.units, vocabulary, args.packed))
+        made = packing.pack(args.config, args.units, vocabulary, args.packed)
+        logs.say(f"pack_mixture {args.packed.stem}: {made}")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,9 @@ from slamflow.benchmarks import scoring
 def main() -> None:
     args = commandline.parser(__doc__, "model", "scores", several=("units",)).parse_args()
     with logs.capture(args.log):
-        scoring.score(args.config, args.model.parent, args.units, args.scores, args.machine)
+        model = args.model.parent
+        label = f"score_benchmark {model.name} {args.scores.stem}"
+        scoring.score(args.config, model, args.units, args.scores, args.machine, label)
 
 
 if __name__ == "__main__":

@@ -132,6 +132,12 @@ class RunState(_Checkpoints):
     ) -> None:
         folders.unlock(self.lock)
 
+    def origin(self) -> dict[str, Any]:
+        """What the job is made from: `code` (its digest) and `inputs` (path -> SHA-256)."""
+        identity = json.loads((self.folder / "identity.json").read_text(encoding="utf-8"))
+        inputs = {entry["path"]: entry["sha256"] for entry in identity["inputs"]}
+        return {"code": self.code, "inputs": inputs}
+
     def restore(self, outputs: Mapping[str, Path]) -> bool:
         """Link finished outputs back to their places, if this very code finished them.
 

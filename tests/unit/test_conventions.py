@@ -13,8 +13,10 @@ from slamflow.tables import scores as scores_table
 Member = tuple[str, int, str, str, float, int]  # item, rendition, role, group, nll, tokens
 
 
-def scores_file(path: Path, members: list[Member], seed: int | None = 0) -> Path:
-    """A scores table whose rows are shuffled."""
+def scores_file(
+    path: Path, members: list[Member], seed: int | None = 0, voices: dict[int, str] | None = None
+) -> Path:
+    """A scores table whose rows are shuffled; `voices` of renditions, else all have one."""
     if seed is not None:
         order = np.random.default_rng(seed).permutation(len(members))
         members = [members[index] for index in order]
@@ -24,7 +26,7 @@ def scores_file(path: Path, members: list[Member], seed: int | None = 0) -> Path
             "item": item,
             "role": role,
             "group": group,
-            "speaker": "en-us",
+            "speaker": (voices or {}).get(rendition, "en-us"),
             "rendition": rendition,
             "start": "bos",
             "nll": nll,
@@ -92,6 +94,16 @@ def test_files_or_items_are_averaged(tmp_path: Path) -> None:
     zerospeech = only(conventions.summarise(pairs, "zerospeech-mean"))
     assert (slamkit.value, slamkit.items) == (0.75, 2)
     assert (zerospeech.value, zerospeech.items) == (0.5, 2)
+
+
+def test_zerospeech_counts_each_voice_of_an_item_once(tmp_path: Path) -> None:
+    """Wrong twice in one voice, right once in another: half of this item."""
+    members = [*pair("a", *WRONG, 0), *pair("a", *WRONG, 1), *pair("a", *RIGHT, 2)]
+    voices = {0: "low", 1: "low", 2: "high"}
+    path = scores_file(tmp_path / "s.parquet", members, voices=voices)
+    pairs = conventions.read_pairs(path)
+    assert only(conventions.summarise(pairs, "zerospeech-mean")).value == 0.5
+    assert only(conventions.summarise(pairs, "slamkit-mean")).value == pytest.approx(1 / 3)
 
 
 def test_macro_average_and_groups(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 import training_job
 from safetensors.numpy import load_file
 
+from slamflow import files
 from slamflow.lm import packing
 from slamflow.training import launch, order, schedules
 
@@ -107,7 +108,7 @@ def test_loss_curve(unbroken: Path) -> None:
     assert losses[-1] < losses[0] - 0.5
 
 
-def test_log_and_card(unbroken: Path) -> None:
+def test_log_and_card(unbroken: Path, packed: Path) -> None:
     log = pq.read_table(unbroken / "model" / "training.parquet")
     assert log["step"].to_pylist() == list(range(1, 31))
     expected = [schedules.learning_rate(step, CONFIG["training"]) for step in range(30)]
@@ -117,6 +118,7 @@ def test_log_and_card(unbroken: Path) -> None:
     assert (np.diff(log["seconds"].to_numpy()) > 0).all()
     card = (unbroken / "model" / "card.md").read_text()
     assert "held-out rows" in card and '"steps": 30' in card and "deepspeed 0." in card
+    assert files.sha256(packed) in card and str(packed) in card
 
 
 def test_a_second_run_links_the_finished_model(unbroken: Path, packed: Path) -> None:

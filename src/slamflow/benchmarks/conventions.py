@@ -4,7 +4,8 @@ A convention has a score of an utterance (minus the mean NLL a predicted token, 
 the end token counts as a token) and an averaging:
 
 - `slamkit-mean`, `slamkit-sum`: mean over files, every rendition being an item of its own;
-- `zerospeech-mean`, `zerospeech-sum`: mean over an item's renditions, then over items.
+- `zerospeech-mean`, `zerospeech-sum`: mean over an item's renditions of one voice, over its voices,
+  then over items.
 
 A pair counts 1 if the positive scores higher, 0.5 on a tie, else 0.
 """
@@ -68,8 +69,8 @@ def read_pairs(path: Path, cluster: str = "item", start: str = "bos") -> pd.Data
         start: the pass that is read.
 
     Returns:
-        A row a pair, sorted by item and rendition: item, rendition, group, cluster, and nll and
-        tokens of both members (`_positive`, `_negative`).
+        A row a pair, sorted by item and rendition: item, rendition, group, cluster, speaker (the
+        positive's), and nll and tokens of both members (`_positive`, `_negative`).
 
     Raises:
         ValueError: a member is missing or occurs twice, or its group differs from its partner's;
@@ -79,7 +80,7 @@ def read_pairs(path: Path, cluster: str = "item", start: str = "bos") -> pd.Data
     table = table[table["start"] == start]
     if table.empty:
         raise ValueError(f"{path}: has no utterances scored with start `{start}`; make it anew")
-    table["group"] = table["group"].fillna("")
+    table[["group", "speaker"]] = table[["group", "speaker"]].fillna("")
     key = ["item", "rendition"]
     strange = table[~table["role"].isin(["positive", "negative"])]
     if len(strange):
@@ -96,7 +97,7 @@ def read_pairs(path: Path, cluster: str = "item", start: str = "bos") -> pd.Data
             "members; give each pair an item of its own"
         )
     members = [
-        table.loc[table["role"] == role, [*key, "group", "nll", "tokens"]]
+        table.loc[table["role"] == role, [*key, "group", "speaker", "nll", "tokens"]]
         for role in ("positive", "negative")
     ]
     pairs = members[0].merge(
@@ -117,10 +118,10 @@ def read_pairs(path: Path, cluster: str = "item", start: str = "bos") -> pd.Data
     if len(different):
         row = different.iloc[0]
         raise ValueError(f"{path}: item `{row['item']}` lies in more than one group")
-    pairs["group"] = pairs["group_positive"]
+    pairs["group"], pairs["speaker"] = pairs["group_positive"], pairs["speaker_positive"]
     pairs["cluster"] = cluster_of(pairs["item"], cluster, path)
     columns = [f"{name}_{role}" for name in ("nll", "tokens") for role in ("positive", "negative")]
-    pairs = pairs[[*key, "group", "cluster", *columns]]
+    pairs = pairs[[*key, "group", "cluster", "speaker", *columns]]
     return pairs.sort_values(key, ignore_index=True)
 
 
@@ -150,7 +151,7 @@ def outcomes(pairs: pd.DataFrame, convention: str) -> pd.DataFrame:
 
     Returns:
         item, group, cluster, outcome; a row a pair, or a row an item where the convention
-        averages over an item's renditions first.
+        averages over an item's voices first.
 
     Raises:
         ValueError: there is no such convention.
@@ -165,11 +166,13 @@ def outcomes(pairs: pd.DataFrame, convention: str) -> pd.DataFrame:
         for role in ("positive", "negative")
     )
     tie = (positive - negative).abs() <= TIE * np.maximum(positive.abs(), negative.abs())
-    counted = pairs[["item", "group", "cluster"]].copy()
+    item = ["item", "group", "cluster"]
+    counted = pairs[[*item, "speaker"]].copy()
     counted["outcome"] = np.where(tie, 0.5, (positive > negative).astype(np.float64))
     if rule.over == "items":
-        counted = counted.groupby(["item", "group", "cluster"])["outcome"].mean().reset_index()
-    return counted
+        voices = counted.groupby([*item, "speaker"])["outcome"].mean()
+        return voices.groupby(item).mean().reset_index()
+    return counted[[*item, "outcome"]]
 
 
 def summarise(pairs: pd.DataFrame, convention: str, average: str = "micro") -> list[Result]:

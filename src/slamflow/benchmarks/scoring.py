@@ -22,7 +22,14 @@ from slamflow.training.device import prepare
 TOKENS_A_BATCH = {"cpu": 8192, "cuda": 131072}  # padding included
 
 
-def score(config: dict, model: Path, units: Sequence[Path], output: Path, machine: dict) -> None:
+def score(
+    config: dict,
+    model: Path,
+    units: Sequence[Path],
+    output: Path,
+    machine: dict,
+    label: str = "score_benchmark",
+) -> None:
     """Write the scores table of one model on one benchmark.
 
     Args:
@@ -32,6 +39,7 @@ def score(config: dict, model: Path, units: Sequence[Path], output: Path, machin
         output: path of the scores table.
         machine: `device` (`auto`: cuda if there is one), `threads` (of the CPU), `micro_batch`
             (tokens a batch, padding included).
+        label: for progress lines.
 
     Raises:
         ValueError: units outside the model's vocabulary, ids that occur twice, likelihoods that
@@ -46,12 +54,12 @@ def score(config: dict, model: Path, units: Sequence[Path], output: Path, machin
     context = getattr(network.config, "max_position_embeddings", longest)
     if longest > context:
         over = sum(len(sequence) > context for sequence in spoken.distinct)
-        logs.info(
-            f"{name}: {over} utterances are longer than the model's context of {context} tokens "
+        logs.say(
+            f"{label}: {over} utterances are longer than the model's context of {context} tokens "
             f"(the longest has {longest}); their scores are extrapolated"
         )
     budget = machine.get("micro_batch") or TOKENS_A_BATCH[device.type]
-    terms = likelihoods(network, spoken.distinct, budget, f"score_model {name}")
+    terms = likelihoods(network, spoken.distinct, budget, label)
     utterances.write(spoken, terms, start, output, name)
 
 

@@ -57,6 +57,7 @@ def pack(config: Mapping[str, Any], units: Sequence[Path], vocabulary: int, outp
         parts.append(_table([[pieces[i] for i in bins[k]] for k in order], context, part))
     table = pa.concat_tables(parts)
     fill = sum(len(document) for document in documents) / (table.num_rows * context)
+    longer = sum(len(document) > context for document in documents)
     facts = {
         "context": context,
         "vocabulary": vocabulary,
@@ -68,7 +69,7 @@ def pack(config: Mapping[str, Any], units: Sequence[Path], vocabulary: int, outp
     files.write_table(table, output, schema)
     return (
         f"{len(documents)} documents in {table.num_rows} rows of {context} tokens"
-        f" ({parts[1].num_rows} held out), {fill:.1%} full"
+        f" ({parts[1].num_rows} held out), {fill:.1%} full; {longer} longer documents were cut"
     )
 
 

@@ -25,6 +25,7 @@ class Pretraining:
     def __init__(self, config: Mapping[str, Any], packed: Path, folder: Path, place: Place) -> None:
         training = config["training"]
         self.config, self.folder, self.device = config, folder, place.device
+        self.origin = place.origin
         self.rows, self.held_out, metadata = rows.read(packed)
         if not len(self.rows):
             raise ValueError(f"{packed}: has no training rows")
@@ -58,7 +59,9 @@ class Pretraining:
         count = min(len(self.held_out), VALIDATION_ROWS)
         if count:
             facts[f"loss on {count} held-out rows"] = self._validate(module, count)
-        card = artefacts.card("Language model of speech units", facts, self.config, log, "loss")
+        card = artefacts.card(
+            "Language model of speech units", facts, self.config, log, "loss", self.origin
+        )
         artefacts.write(module, self.folder, log, card)
 
     @torch.inference_mode()

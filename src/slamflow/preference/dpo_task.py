@@ -39,6 +39,7 @@ class Alignment:
     ) -> None:
         training = config["training"]
         self.config, self.folder, self.device = config, folder, place.device
+        self.origin = place.origin
         self.model = saved.load(base)
         self.pairs = likelihood.read(pairs, self.model.config.vocab_size)
         table = files.read_table(references, references_table.SCHEMA)
@@ -85,5 +86,7 @@ class Alignment:
         facts = {"pairs": len(self.pairs)}
         if log.num_rows:
             facts |= {f"{name} of the last update": log[name][-1].as_py() for name in self.measures}
-        card = artefacts.card("Aligned language model", facts, self.config, log, "loss")
+        card = artefacts.card(
+            "Aligned language model", facts, self.config, log, "loss", self.origin
+        )
         artefacts.write(module, self.folder, log, card)

@@ -217,15 +217,15 @@ def leaks(table: pd.DataFrame, config: dict) -> list[str]:
     """A warning for each default row of a model that cannot know the answer but does.
 
     Those are n-gram models of order 0 (length) and 1 (unigram), and untrained models; outside
-    45 to 55 percent, with their whole interval, the items can be told apart without language.
+    45 to 55 percent the items can be told apart without language, or are too few to say.
     """
     ignorant = {model for model, order in config.get("orders", {}).items() if order <= 1}
     ignorant |= set(config.get("untrained", []))
     rows = default_rows(table)
-    low, high = rows["ci_low"].astype(float), rows["ci_high"].astype(float)
-    suspect = rows[rows["model"].isin(ignorant) & ((high < FAIR[0]) | (low > FAIR[1]))]
+    suspect = rows[rows["model"].isin(ignorant) & ~rows["value"].astype(float).between(*FAIR)]
     return [
-        f"warning: {row.model} scores {row.value} % on {row.benchmark}, and its interval lies "
-        f"outside {FAIR[0]:.0f}–{FAIR[1]:.0f} %: the items leak"
+        f"warning: {row.model} scores {row.value} % [{row.ci_low}, {row.ci_high}] on "
+        f"{row.benchmark}, outside {FAIR[0]:.0f}–{FAIR[1]:.0f} %: the items leak, or are too few "
+        f"({row.n}) to say"
         for row in suspect.itertuples()
     ]

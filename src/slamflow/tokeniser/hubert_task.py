@@ -30,6 +30,7 @@ class MaskedPrediction:
 
     def __init__(self, config: Mapping[str, Any], data: Path, folder: Path, place: Place) -> None:
         self.config, self.data, self.folder, self.device = config, data, folder, place.device
+        self.origin = place.origin
         self.seed = int(config.get("seed", 0))
         clusters = int(config["target_clusters"])
         self.model = hubert_architecture.build(config["architecture"], clusters, self.seed)
@@ -73,7 +74,9 @@ class MaskedPrediction:
             "parameters": sum(p.numel() for p in model.hubert.parameters()),
             "frames a second": features.SAMPLING_RATE / self.hop,
         }
-        card = artefacts.card("HuBERT trained on MFCC clusters", facts, self.config, log, "loss")
+        card = artefacts.card(
+            "HuBERT trained on MFCC clusters", facts, self.config, log, "loss", self.origin
+        )
         files.write_json(
             {
                 "feature_extractor_type": "Wav2Vec2FeatureExtractor",

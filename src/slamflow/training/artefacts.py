@@ -14,6 +14,7 @@ from transformers.utils import logging as transformers_logging
 from slamflow import files, provenance
 
 WEIGHTS = "model.safetensors"
+CHECKOUT = Path(__file__).parents[3]
 
 
 def write(model: PreTrainedModel, folder: Path, log: pa.Table, card: str) -> None:
@@ -35,7 +36,12 @@ def write(model: PreTrainedModel, folder: Path, log: pa.Table, card: str) -> Non
 
 
 def card(
-    title: str, facts: Mapping[str, Any], config: Mapping[str, Any], log: pa.Table, measure: str
+    title: str,
+    facts: Mapping[str, Any],
+    config: Mapping[str, Any],
+    log: pa.Table,
+    measure: str,
+    origin: Mapping[str, Any],
 ) -> str:
     """A short Markdown account of a training run.
 
@@ -43,6 +49,7 @@ def card(
         facts: further rows of the table.
         config: the block.
         log: the training log; `measure` is averaged over the last tenth of the updates.
+        origin: `code` and `inputs`, see `RunState.origin`.
     """
     rows: dict[str, Any] = {"updates": log.num_rows}
     if log.num_rows:
@@ -54,10 +61,16 @@ def card(
         }
     rows |= facts
     shown = {k: f"{v:,.4g}" if isinstance(v, float) else f"{v:,}" for k, v in rows.items()}
+    made = {
+        "block": config,
+        "inputs": origin.get("inputs", {}),
+        "code": origin.get("code"),
+        "commit": provenance.git_commit(CHECKOUT),
+    }
     versions = ", ".join(f"{name} {version}" for name, version in provenance.versions().items())
     return (
         f"# {title}\n\n| | |\n|---|---|\n"
         + "".join(f"| {name} | {value} |\n" for name, value in shown.items())
-        + f"\nMade from\n\n```json\n{json.dumps(config, indent=2, sort_keys=True)}\n```\n\n"
-        + f"with {versions}.\n"
+        + "\nMade from this block, these inputs (SHA-256), code of this digest and this commit"
+        + f"\n\n```json\n{json.dumps(made, indent=2, sort_keys=True)}\n```\n\nwith {versions}.\n"
     )

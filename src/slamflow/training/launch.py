@@ -60,7 +60,7 @@ def train(
     if state.restore(outputs):
         return
     if int(training["steps"]) == 0:
-        _export_untrained(task, arguments, machine, label)
+        _export_untrained(task, arguments, state, machine, label)
     else:
         _launch(task, arguments, training, state, machine, label)
     state.finish(outputs)
@@ -88,6 +88,7 @@ def _launch(
         "checkpoint": str(latest[1].absolute()) if latest else None,
         "device": device,
         "owner": os.getpid(),
+        "origin": state.origin(),
     }
     files.write_json(description, job)
     world = base64.urlsafe_b64encode(json.dumps({"localhost": places}).encode()).decode()
@@ -110,12 +111,13 @@ def _launch(
 def _export_untrained(
     task: str,
     arguments: Mapping[str, Any],
+    state: runstate.RunState,
     machine: Mapping[str, Any],
     label: str,
 ) -> None:
     from slamflow.tables import training as training_table
 
-    place = rank.Place(0, 1, "cpu", None, machine, label)
+    place = rank.Place(0, 1, "cpu", None, machine, label, state.origin())
     made = rank.make(task, arguments, place)
     made.export(made.model.eval(), training_table.schema(made.measures).empty_table())
 

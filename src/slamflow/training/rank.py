@@ -10,7 +10,7 @@ import os
 import sys
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ class Place:
         checkpoint: the complete checkpoint to go on from.
         machine: the machine settings.
         label: names the stage in progress lines, as in `pretrain_model slm`.
+        origin: what the job is made from, for the card: see `RunState.origin`.
     """
 
     rank: int
@@ -37,6 +38,7 @@ class Place:
     checkpoint: Path | None
     machine: Mapping[str, Any]
     label: str
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
 
 def make(task: str, arguments: Mapping[str, Any], place: Place) -> Any:
@@ -83,6 +85,7 @@ def _train(job: Mapping[str, Any], state: runstate.Follow) -> None:
         checkpoint=Path(job["checkpoint"]) if job["checkpoint"] else None,
         machine=job["machine"],
         label=job["label"],
+        origin=job["origin"],
     )
     loop.train(make(job["task"], job["arguments"], place), job["training"], place, state)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from slamflow import logs
 from slamflow.corpora.generated import known_words, pseudo_words, rows
 from slamflow.corpora.generated.english import COMMON
 from slamflow.corpora.generated.pseudo_words import Language, Phones
@@ -54,8 +55,10 @@ def generate(source: dict[str, Any], heard: pa.Table | None = None) -> pa.Table:
     made: list[rows.Row] = []
     used: set[str] = set()
     wins = [0, 0, 0]  # how often bigrams, unigrams and length preferred the word
+    progress = logs.Progress("generate_text (lexical)", count, "pairs")
     with Espeak() as espeak:
         for word in eligible:
+            progress.update(len(made) // 2)
             if len(made) == 2 * count:
                 break
             phones = spoken[word]
