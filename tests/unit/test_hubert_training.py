@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import signal
 import time
 from dataclasses import replace
@@ -151,8 +152,11 @@ def test_killed_and_resumed_training_ends_in_the_same_weights(speech: Path, tmp_
     while job.poll() is None and not list(checkpoints.glob("0*")):
         time.sleep(0.02)
     os.kill(job.pid, signal.SIGKILL)
-    job.wait()
+    assert job.wait() == -signal.SIGKILL
     assert run(speech, folders[1], machine).wait() == 0
+    unbroken, log = [(folder / "log.txt").read_text() for folder in folders]
+    assert "goes on" not in unbroken
+    assert 0 < int(re.findall(r"goes on after step (\d+) of", log)[0]) < CONFIG["steps"]
     weights = [files.sha256(folder / "model" / "model.safetensors") for folder in folders]
     assert weights[0] == weights[1]
     model = hubert.load(folders[0] / "model" / "model.safetensors")
