@@ -28,7 +28,7 @@ rule score_benchmark:
     resources:
         mem_mb=4000,
         runtime=120,
-        gpu=plan.gpus,
+        gpu=plan.gpus(),
     params:
         config=plan.block("score_benchmark"),
         code=plan.code("score_benchmark"),

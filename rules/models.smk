@@ -54,7 +54,7 @@ rule pretrain_model:
     resources:
         mem_mb=8000,
         runtime=2880,
-        gpu=plan.gpus,
+        gpu=plan.gpus("models"),
     params:
         config=plan.block("pretrain_model"),
         code=plan.code("pretrain_model"),

@@ -52,7 +52,7 @@ rule score_references:
     resources:
         mem_mb=8000,
         runtime=240,
-        gpu=plan.gpus,
+        gpu=plan.gpus(),
     params:
         config=plan.block("score_references"),
         code=plan.code("score_references"),
@@ -87,7 +87,7 @@ rule align_model:
     resources:
         mem_mb=8000,
         runtime=720,
-        gpu=plan.gpus,
+        gpu=plan.gpus("models"),
     params:
         config=plan.block("align_model"),
         code=plan.code("align_model"),

@@ -28,7 +28,7 @@ rule train_hubert:
     resources:
         mem_mb=6000,
         runtime=1440,
-        gpu=plan.gpus,
+        gpu=plan.gpus("huberts"),
     params:
         config=plan.block("train_hubert"),
         code=plan.code("train_hubert"),
@@ -58,7 +58,7 @@ rule fit_kmeans:
     resources:
         mem_mb=6000,
         runtime=240,
-        gpu=plan.gpus,
+        gpu=plan.gpus(),
     params:
         config=plan.block("fit_kmeans"),
         code=plan.code("fit_kmeans"),
@@ -89,7 +89,7 @@ rule extract_units:
     resources:
         mem_mb=4000,
         runtime=240,
-        gpu=plan.gpus,
+        gpu=plan.gpus(),
     params:
         config=plan.block("extract_units"),
         code=plan.code("extract_units"),
@@ -120,7 +120,7 @@ rule measure_quality:
     resources:
         mem_mb=6000,
         runtime=120,
-        gpu=plan.gpus,
+        gpu=plan.gpus(),
     params:
         config=plan.block("measure_quality"),
         code=plan.code("measure_quality"),

@@ -8,7 +8,7 @@ import torch
 from small_huberts import config, save
 from transformers import HubertModel
 
-from slamflow.tokeniser import hubert, kmeans
+from slamflow.tokeniser import convolutions, hubert, kmeans
 
 SHAPES = {
     "base": {"feat_extract_norm": "group", "do_stable_layer_norm": False},
@@ -21,7 +21,7 @@ SHAPES = {
 def waves() -> list[torch.Tensor]:
     """Eight lengths, among them the shortest possible; one with silence at its end."""
     rng = np.random.default_rng(0)
-    receptive = hubert.receptive(config())
+    receptive = convolutions.receptive(config().conv_kernel, config().conv_stride)
     lengths = [receptive, receptive + 639, 5000, 16_000, 16_000, 23_456, 48_000, 40_001]
     made = [rng.standard_normal(n).astype(np.float32) * rng.uniform(0.01, 0.3) for n in lengths]
     made[5][15_000:] = 0
@@ -54,7 +54,7 @@ def test_equal_alone_batched_and_by_transformers(shape: str, tmp_path: Path) -> 
 
 def test_waves_are_normalised_if_the_model_was_trained_so(tmp_path: Path) -> None:
     weights = save(tmp_path)
-    (tmp_path / hubert.PREPROCESSOR).write_text('{"do_normalize": true}')
+    (tmp_path / convolutions.PREPROCESSOR).write_text('{"do_normalize": true}')
     model = hubert.load(weights)
     for wave, louder in zip(waves(), (3 * wave + 0.1 for wave in waves()), strict=True):
         quiet, loud = (hubert.features(model, [w], 2)[0] for w in (wave, louder))

@@ -149,11 +149,18 @@ class Plan:
 
     # machine
 
-    @property
-    def gpus(self) -> int:
-        """GPUs that a job of a neural network asks for."""
+    def gpus(self, section: str = "") -> Callable[[Any], int]:
+        """Resource function: the GPUs that a job of a neural network asks for.
+
+        One, or, for the training of a thing in `section`, one for each of its `ranks`.
+        """
         device = self.config.device
-        return int(device == "cuda" or (device == "auto" and Path("/dev/nvidia0").exists()))
+        if not (device == "cuda" or (device == "auto" and Path("/dev/nvidia0").exists())):
+            return lambda wildcards: 0
+        if not section:
+            return lambda wildcards: 1
+        things = getattr(self.config, section)
+        return lambda wildcards: int(things[_named(wildcards, section)].training.ranks or 1)
 
     def write_run_config(self) -> None:
         """Keep the merged config of this run: results/run_config.yaml."""
@@ -194,6 +201,8 @@ class Plan:
                 thing = getattr(self.config, section)[_named(wildcards, section)]
                 owner = getattr(thing, block) if block else thing
                 found |= machine_of(owner) if owner is not None else {}
+            if gpus := int(getattr(resources, "gpu", 0)):
+                found["ranks"] = gpus  # what Snakemake granted: it caps what is above its limit
             return json.dumps(found, sort_keys=True)
 
         return settings

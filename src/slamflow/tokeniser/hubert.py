@@ -8,7 +8,6 @@ alone, up to rounding.
 """
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +16,10 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from torch import nn
-from transformers import HubertConfig, HubertModel
+from transformers import HubertModel
 
 from slamflow import files
-
-PREPROCESSOR = "preprocessor_config.json"
+from slamflow.tokeniser import convolutions
 
 
 @dataclass(frozen=True)
@@ -42,12 +40,13 @@ class Hubert:
     @property
     def hop(self) -> int:
         """Samples from frame to frame."""
-        return math.prod(self.model.config.conv_stride)
+        return convolutions.hop(self.model.config.conv_stride)
 
     @property
     def receptive(self) -> int:
         """Samples that a frame of the convolutions sees; frame t begins at t × `hop`."""
-        return receptive(self.model.config)
+        shape = self.model.config
+        return convolutions.receptive(shape.conv_kernel, shape.conv_stride)
 
     @property
     def layers(self) -> int:
@@ -60,14 +59,6 @@ class Hubert:
     def frames(self, samples: int) -> int:
         """The number of frames of a wave."""
         return max(0, (samples - self.receptive) // self.hop + 1)
-
-
-def receptive(config: HubertConfig) -> int:
-    """Samples that a frame of the convolutions sees."""
-    size = 1
-    for kernel, stride in reversed(list(zip(config.conv_kernel, config.conv_stride, strict=True))):
-        size = (size - 1) * stride + kernel
-    return size
 
 
 def load(weights: Path, device: str = "cpu") -> Hubert:
@@ -91,7 +82,7 @@ def load(weights: Path, device: str = "cpu") -> Hubert:
     missing = sorted(set(report["missing_keys"]) - {"masked_spec_embed"})
     if missing:
         raise ValueError(f"{folder}: its weights lack {missing[0]} and {len(missing) - 1} others")
-    preprocessor = folder / PREPROCESSOR
+    preprocessor = folder / convolutions.PREPROCESSOR
     settings = json.loads(preprocessor.read_text()) if preprocessor.exists() else {}
     return Hubert(
         model.eval().to(device), files.sha256(weights), bool(settings.get("do_normalize")), device

@@ -1,6 +1,5 @@
 """A HuBERT in transformers' terms, and the head that predicts its targets."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,11 +46,6 @@ def build(architecture: Mapping[str, Any], clusters: int, seed: int) -> "Predict
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Predictor(HubertModel(config), clusters)
-
-
-def hop(config: HubertConfig) -> int:
-    """Samples from frame to frame."""
-    return math.prod(config.conv_stride)
 
 
 class Predictor(nn.Module):

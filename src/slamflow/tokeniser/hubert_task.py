@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional
 
 from slamflow import files
-from slamflow.tokeniser import features, hubert, hubert_architecture, hubert_data
+from slamflow.tokeniser import convolutions, features, hubert_architecture, hubert_data
 from slamflow.training import artefacts, order
 from slamflow.training.rank import Place
 
@@ -34,8 +34,9 @@ class MaskedPrediction:
         self.seed = int(config.get("seed", 0))
         clusters = int(config["target_clusters"])
         self.model = hubert_architecture.build(config["architecture"], clusters, self.seed)
-        self.hop = hubert_architecture.hop(self.model.hubert.config)
-        self.receptive = hubert.receptive(self.model.hubert.config)
+        shape = config["architecture"]
+        self.hop = convolutions.hop(shape["conv_stride"])
+        self.receptive = convolutions.receptive(shape["conv_kernel"], shape["conv_stride"])
         rate = features.SAMPLING_RATE / self.hop
         self.crop = max(int(config["mask_frames"]), round(float(config["crop_seconds"]) * rate))
         seconds = self.crop / rate
@@ -87,7 +88,7 @@ class MaskedPrediction:
                 "return_attention_mask": True,
                 "sampling_rate": features.SAMPLING_RATE,
             },
-            self.folder / hubert.PREPROCESSOR,
+            self.folder / convolutions.PREPROCESSOR,
         )
         artefacts.write(model.hubert, self.folder, log, card)
 

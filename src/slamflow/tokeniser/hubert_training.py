@@ -1,15 +1,13 @@
 """Training of a HuBERT from nothing: masked prediction of MFCC clusters."""
 
-import math
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from slamflow import files, runstate
+from slamflow.tokeniser import convolutions
 from slamflow.training import launch, rank
-
-PREPROCESSOR = "preprocessor_config.json"
 
 
 def train(
@@ -33,7 +31,7 @@ def train(
         machine: see `launch.train`; `data_root`; `micro_batch`: crops in memory at once.
         label: for progress lines.
     """
-    outputs = launch.outputs(folder, PREPROCESSOR)
+    outputs = launch.outputs(folder, convolutions.PREPROCESSOR)
     data = state.folder / "data"
     if not state.restore(outputs):
         if int(config["steps"]):
@@ -63,16 +61,11 @@ def _prepare(
     from slamflow.tokeniser import hubert_data  # torch, which a restored run does not need
 
     shape = config["architecture"]
-    receptive = 1
-    for kernel, stride in zip(
-        reversed(shape["conv_kernel"]), reversed(shape["conv_stride"]), strict=True
-    ):
-        receptive = (receptive - 1) * stride + kernel
     hubert_data.prepare(
         data,
         speech,
-        hop=math.prod(shape["conv_stride"]),
-        receptive=receptive,
+        hop=convolutions.hop(shape["conv_stride"]),
+        receptive=convolutions.receptive(shape["conv_kernel"], shape["conv_stride"]),
         clusters=int(config["target_clusters"]),
         seed=int(config.get("seed", 0)),
         identity=files.sha256(state.folder / "identity.json"),
