@@ -7,7 +7,8 @@ from pydantic import BaseModel
 
 from slamflow.config.fields import mark
 from slamflow.config.merging import closest
-from slamflow.config.schema import Config, Corpus
+from slamflow.config.schema import Config
+from slamflow.config.schema_corpora import Corpus
 
 Problem = tuple[tuple[str, ...], str]
 

@@ -66,7 +66,7 @@ def markdown() -> str:
     lines = [
         "# The config",
         "",
-        "Generated from `src/slamflow/config/schema.py` by `python -m slamflow.config.document`.",
+        "Generated from `src/slamflow/config/schema*.py` by `python -m slamflow.config.document`.",
         "",
         "A config names things, and each thing is built from other named things. `config.yaml`",
         "overrides the recipe that it names, key by key: mappings merge, lists and scalars",

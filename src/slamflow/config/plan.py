@@ -9,7 +9,8 @@ import yaml
 
 from slamflow import provenance
 from slamflow.config.fields import machine_of, settings_of
-from slamflow.config.schema import AlignedModel, Config, NgramModel, PretrainedModel
+from slamflow.config.schema import Config
+from slamflow.config.schema_models import AlignedModel, NgramModel, PretrainedModel
 
 RESULTS = "results"
 
