@@ -81,9 +81,7 @@ def override(text: str) -> dict[str, Any]:
 def test_a_problem_is_one_line_with_file_key_and_repair(text: str, line: str) -> None:
     with pytest.raises(ValueError, match=r".") as caught:
         load(ROOT, override(text))
-    shown = str(caught.value).replace("recipes/pocket.yaml: corpora", "command line: corpora")
-    assert line in shown.splitlines(), shown
-    assert len(shown.splitlines()) == 1
+    assert str(caught.value) == line
 
 
 def test_a_broken_file_names_itself(tmp_path: Path) -> None:

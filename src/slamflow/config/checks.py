@@ -1,12 +1,11 @@
 """Checks across things: names that point to nothing, circles, and shapes that do not fit."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pydantic import BaseModel
 
 from slamflow.config.fields import mark
-from slamflow.config.merging import closest
 from slamflow.config.schema import Config
 from slamflow.config.schema_corpora import Corpus
 
@@ -16,9 +15,13 @@ PAIRS = {"topic_cloze", "story_cloze", "syntactic", "lexical"}
 DOCUMENTS = {"stories", "text", "audio"}
 
 
-def problems(config: Config) -> Iterator[Problem]:
-    """Every problem of a config whose keys are all valid: the key's path and what is wrong."""
-    missing = list(_missing_names(config))
+def problems(config: Config, absent: Callable[[str, str], str]) -> Iterator[Problem]:
+    """Every problem of a config whose keys are all valid: the key's path and what is wrong.
+
+    Args:
+        absent: says what is wrong with a section's name that points to nothing.
+    """
+    missing = list(_missing_names(config, absent))
     yield from missing
     if missing:
         return
@@ -53,11 +56,10 @@ def _below(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...],
             yield from _below(child, path)
 
 
-def _missing_names(config: Config) -> Iterator[Problem]:
+def _missing_names(config: Config, absent: Callable[[str, str], str]) -> Iterator[Problem]:
     for path, section, name in references(config, ()):
-        known = getattr(config, section)
-        if name not in known:
-            yield path, f"there is no {section}.{name}.{closest(name, known)}"
+        if name not in getattr(config, section):
+            yield path, absent(section, name)
 
 
 def _circles(config: Config) -> Iterator[Problem]:
@@ -130,5 +132,5 @@ def _accents(config: Config, name: str, corpus: Corpus) -> Iterator[Problem]:
         voices = config.synthesisers[corpus.speech.synthesiser].voices
         unchecked = {voice.split("+")[0] for voice in voices} - set(corpus.source.accents)
         if unchecked:
-            problem = f"lacks {', '.join(sorted(unchecked))}, in which {name} is spoken"
+            problem = f"lacks {', '.join(sorted(unchecked))}, in which they are spoken"
             yield ("corpora", name, "source", "accents"), problem

@@ -1,14 +1,18 @@
 """Load the config: merge, validate, and say every problem in one line each."""
 
+import re
+import types
 import typing
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
 
-from slamflow.config.checks import problems
-from slamflow.config.merging import Merged, closest, merge
+from slamflow.config.checks import Problem, problems
+from slamflow.config.expanding import expand
+from slamflow.config.merging import Merged, merge
+from slamflow.config.reading import closest, kind
 from slamflow.config.schema import Config
 
 
@@ -22,60 +26,98 @@ def load(root: Path, command_line: dict[str, Any]) -> Config:
         ValueError: one line a problem, each with the file and the key's path.
     """
     merged = merge(root, command_line)
+    expand(merged)
     try:
         config = Config.model_validate(merged.values)
     except ValidationError as error:
-        lines = dict.fromkeys(_line(merged, each) for each in error.errors())
-        raise ValueError("\n".join(lines)) from None
-    lines = dict.fromkeys(_located(merged, *problem) for problem in problems(config))
-    if lines:
-        raise ValueError("\n".join(lines))
+        _refuse(merged, map(_problem, error.errors()))
+        raise
+    _refuse(merged, problems(config, merged.absent))
     return config
 
 
-def _located(merged: Merged, path: tuple[str, ...], message: str) -> str:
-    path = merged.written(path)
-    return f"{merged.origin(path)}: {'.'.join(path)}: {message}"
+def _refuse(merged: Merged, found: Iterable[Problem]) -> None:
+    lines = list(dict.fromkeys(_lines(merged, list(found))))
+    if lines:
+        raise ValueError("\n".join(lines)) from None
 
 
-def _line(merged: Merged, error: Any) -> str:
-    path, model = _path_and_model(merged.values, error["loc"])
-    message = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
-        fields = model.model_fields if model else ()
-        message = f"unknown key.{closest(path[-1], fields)}"
-    elif error["type"] == "missing":
-        field = model.model_fields.get(path[-1]) if model else None
-        about = f" ({field.description})" if field and field.description else ""
-        message = f"is missing{about}"
-    elif error["type"] == "string_pattern_mismatch" and path[-1:] == ("[key]",):
-        path, message = path[:-1], "names are small letters, digits, - and _, a letter first"
-    elif not isinstance(error["input"], dict | list):
-        message = f"{message}, not {error['input']!r}"
-    return _located(merged, path, message)
+def _lines(merged: Merged, found: list[Problem]) -> Iterator[str]:
+    """A line a problem; a thing does not repeat those of the sibling that it is like."""
+    written = [(merged.written(path), message) for path, message in found]
+    broken = {path for path, _ in written}
+    for path, message in written:
+        same = merged.inherited(path) or ()
+        above = {same[:length] for length in range(2, len(same))}
+        if (same, message) not in written and not above & broken:
+            yield f"{merged.origin(path)}: {'.'.join(path)}: {message}"
 
 
-def _path_and_model(values: Any, loc: Any) -> tuple[tuple[str, ...], type[BaseModel] | None]:
+def _problem(error: Any) -> Problem:
+    """The key's path and what is wrong, of an error of pydantic."""
+    path, model = _path_and_model(error["loc"])
+    value = error["input"]
+    match error["type"]:
+        case "extra_forbidden":
+            return path, f"unknown key.{closest(path[-1], model.model_fields if model else ())}"
+        case "missing":
+            field = model.model_fields.get(path[-1]) if model else None
+            about = f" ({field.description})" if field and field.description else ""
+            return path, f"is missing{about}"
+        case "union_tag_not_found":
+            return (*path, "kind"), "is missing"
+        case "union_tag_invalid":
+            tag = error["ctx"]["tag"]
+            tags = re.findall(r"'([^']*)'", error["ctx"]["expected_tags"])
+            return (
+                *path,
+                "kind",
+            ), f"there is no {tag}, only {', '.join(tags)}.{closest(tag, tags)}"
+        case "string_pattern_mismatch" if path[-1:] == ("[key]",):
+            return path[:-1], "names are small letters, digits, - and _, a letter first"
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return path, f"should hold keys and values, not {kind(value)}"
+        case "list_type" | "tuple_type":
+            return path, f"should be a list, not {kind(value)}"
+        case "value_error":
+            return path, error["msg"].removeprefix("Value error, ")
+    said = "" if isinstance(value, dict | list) else f", not {value!r}"
+    return path, error["msg"] + said
+
+
+def _path_and_model(loc: Any) -> tuple[tuple[str, ...], type[BaseModel] | None]:
     """The key path of a pydantic location, less the tags of unions, and the model it stands in."""
     path: list[str] = []
-    model: type[BaseModel] | None = Config
+    model: type[BaseModel] | None = None
     annotation: Any = Config
-    for index, step in enumerate(loc):
-        inside = isinstance(values, dict) and step in values
-        inside = inside or (isinstance(values, list) and isinstance(step, int))
-        if not inside and index < len(loc) - 1:
-            annotation = _member(annotation, step)
+    for step in loc:
+        members = _members(annotation)
+        if step in members:
+            annotation = model = members[step]
             continue
         model = _model(annotation)
         path.append(str(step))
-        values = values[step] if inside else None
-        field: FieldInfo | None = model.model_fields.get(str(step)) if model else None
+        field = model.model_fields.get(str(step)) if model else None
         annotation = field.annotation if field else _item(annotation)
     return tuple(path), model
 
 
+def _members(annotation: Any) -> dict[str, type[BaseModel]]:
+    """The blocks of a union of which `kind` chooses one, by that key's value."""
+    if typing.get_origin(annotation) is typing.Annotated:
+        annotation = typing.get_args(annotation)[0]
+    found = {}
+    for each in typing.get_args(annotation):
+        field = getattr(each, "model_fields", {}).get("kind")
+        if field is not None:
+            found[typing.get_args(field.annotation)[0]] = each
+    return found
+
+
 def _model(annotation: Any) -> type[BaseModel] | None:
-    for each in (annotation, *typing.get_args(annotation)):
+    """A block, also one that may be null."""
+    union = typing.get_origin(annotation) is types.UnionType
+    for each in typing.get_args(annotation) if union else (annotation,):
         if isinstance(each, type) and issubclass(each, BaseModel):
             return each
     return None
@@ -84,14 +126,3 @@ def _model(annotation: Any) -> type[BaseModel] | None:
 def _item(annotation: Any) -> Any:
     """The type of the values of a `dict[…, …]` or `list[…]`."""
     return typing.get_args(annotation)[-1] if typing.get_args(annotation) else None
-
-
-def _member(annotation: Any, tag: Any) -> Any:
-    """The member of a union of blocks that `kind: <tag>` chooses."""
-    if typing.get_origin(annotation) is typing.Annotated:
-        annotation = typing.get_args(annotation)[0]
-    for each in typing.get_args(annotation):
-        field = getattr(each, "model_fields", {}).get("kind")
-        if field is not None and tag in typing.get_args(field.annotation):
-            return each
-    return annotation

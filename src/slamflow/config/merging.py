@@ -1,16 +1,25 @@
 """Recipe ← config.yaml ← --configfile/--config, with the source of every key remembered."""
 
-import difflib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
+from slamflow.config.reading import closest, kind, read_yaml
 
 SECTIONS = (
-    "corpora", "synthesisers", "huberts", "tokenisers", "mixtures", "models", "vocoders",
-    "benchmarks",
+    "corpora", "synthesisers", "huberts", "tokenisers", "mixtures", "models", "benchmarks",
 )  # fmt: skip
 COMMAND_LINE = "command line"
+# A thing with all keys of one of these sets is new; with less, it overrides one of the recipe.
+WHOLE = {
+    "corpora": ({"source"},),
+    "synthesisers": ({"engine"},),
+    "huberts": ({"path"}, {"corpora", "training"}),
+    "tokenisers": ({"corpora", "hubert"}, {"corpora", "features"}),
+    "mixtures": ({"tokeniser"},),
+    "models": ({"kind"},),
+    "benchmarks": ({"corpus"},),
+}
 
 KeyPath = tuple[str, ...]
 
@@ -20,26 +29,49 @@ class Merged:
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
-        self.origins: dict[KeyPath, str] = {}
+        self.sources: list[str] = []  # the last one wins
+        self.origins: dict[KeyPath, str] = {}  # of keys as written, those that are null, too
         self.siblings: dict[KeyPath, KeyPath] = {}  # what `like:` copied, and from where
+        self.spread: dict[KeyPath, KeyPath] = {}  # what `seeds:` made, and of what
         self.recipe = ""
 
     def origin(self, path: KeyPath) -> str:
-        """The file that the key at `path`, or the nearest key above it, comes from."""
-        while path and path not in self.origins:
-            path = path[:-1]
-        return self.origins.get(path, self.recipe)
+        """The file that made what is at `path` as it is.
+
+        It is the last, in the order of merging, that set a key at or below `path`; where none did,
+        the last that set one in the mapping above.
+        """
+        for length in range(len(path), 0, -1):
+            found = {
+                origin for known, origin in self.origins.items() if known[:length] == path[:length]
+            }
+            if found:
+                return max(found, key=self.sources.index)
+        return self.recipe
 
     def written(self, path: KeyPath) -> KeyPath:
-        """Where the key at `path` is written: under the sibling that `like:` copied it from."""
-        if path[:2] in self.siblings and path not in self.origins:
-            inherited = self.siblings[path[:2]] + path[2:]
-            if not any(known[: len(path)] == path for known in self.origins):
-                return self.written(inherited)
-        return path
+        """Where what is at `path` is written: `seeds:` made several things of one."""
+        return self.spread.get(path[:2], path[:2]) + path[2:]
+
+    def inherited(self, path: KeyPath) -> KeyPath | None:
+        """The same path of the sibling that a thing is like, unless its own key stands there."""
+        sibling = self.siblings.get(path[:2])
+        own = path in self.origins and not isinstance(self._at(path), dict)
+        return None if sibling is None or own else sibling + path[2:]
+
+    def absent(self, section: str, name: Any) -> str:
+        """What to say of a name that points to nothing."""
+        there = self.values.get(section) or {}
+        named = f"there is no {section}.{name}"
+        for path in ((section, name), (section,)):
+            if path in self.origins and self._at(path) is None and path not in self.spread.values():
+                return f"{named}: {self.origins[path]} removes it"
+        known = [each for each, thing in there.items() if thing is not None]
+        return f"{named}.{closest(name, known)}"
 
     def overlay(self, values: dict[str, Any], origin: str) -> None:
         """Merge `values` over this: mappings merge, lists and scalars replace, null removes."""
+        self.sources.append(origin)
         self._overlay(self.values, values, origin, ())
 
     def _overlay(
@@ -60,139 +92,98 @@ class Merged:
         for known in [known for known in self.origins if known[: len(path)] == path]:
             del self.origins[known]
 
-
-def read_yaml(path: Path, root: Path) -> dict[str, Any]:
-    """The mapping in a YAML file.
-
-    Raises:
-        ValueError: the file is missing, is not YAML, repeats a key or is not a mapping.
-    """
-    shown = path.relative_to(root) if path.is_relative_to(root) else path
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
-    except FileNotFoundError:
-        raise ValueError(f"{shown}: no such file") from None
-    except yaml.YAMLError as error:
-        raise ValueError(f"{shown}: {' '.join(str(error).split())}") from None
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise ValueError(f"{shown}: should hold keys and values, and holds a {type(content)}")
-    return content
+    def _at(self, path: KeyPath) -> Any:
+        found: Any = self.values
+        for key in path:
+            found = found.get(key) if isinstance(found, dict) else None
+        return found
 
 
 def merge(root: Path, command_line: dict[str, Any]) -> Merged:
-    """Merge the recipe, `config.yaml` and what Snakemake got from --configfile and --config."""
+    """Merge the recipe, `config.yaml` and what Snakemake got from --configfile and --config.
+
+    Raises:
+        ValueError: a file cannot be read, or what it holds cannot be merged; one line a problem.
+    """
     user = read_yaml(root / "config.yaml", root)
     given = _without_null_strings(command_line)
-    recipe = given.pop("recipe", None) or user.get("recipe", "pocket")
+    asked = COMMAND_LINE if given.get("recipe") else "config.yaml"
+    recipe = str(given.pop("recipe", None) or user.get("recipe") or "pocket")
     user.pop("recipe", None)
     merged = Merged()
-    for path, values in _lineage(root, str(recipe)):
-        merged.overlay(values, str(path.relative_to(root)))
+    for path, values in _lineage(root, recipe, asked):
         merged.recipe = str(path.relative_to(root))
-    known = {section: set(merged.values.get(section) or {}) for section in SECTIONS}
+        _refuse(_misshapen(values, merged.recipe))
+        merged.overlay(values, merged.recipe)
     for values, origin in ((user, "config.yaml"), (given, COMMAND_LINE)):
-        _check_names(values, origin, known, merged)
+        _refuse(_misshapen(values, origin))
+        _refuse(_misnamed(values, origin, merged))
         merged.overlay(values, origin)
-    merged.values["recipe"] = str(recipe)
-    _expand(merged)
-    merged.values = _without_nulls(merged.values)
+    merged.values["recipe"] = recipe
     return merged
 
 
-def closest(word: str, choices: Any) -> str:
-    """` Did you mean …?`, or nothing where no choice is close."""
-    found = difflib.get_close_matches(word, [str(choice) for choice in choices], 1)
-    return f" Did you mean {found[0]}?" if found else ""
+def without_nulls(values: Any) -> Any:
+    """What is left when every `null` has removed its key; not earlier, for `like:` needs them."""
+    if isinstance(values, dict):
+        return {key: without_nulls(value) for key, value in values.items() if value is not None}
+    return values
 
 
-def _lineage(root: Path, recipe: str, seen: tuple[str, ...] = ()) -> list[tuple[Path, Any]]:
-    """The recipe's files, its eldest ancestor first."""
+def _refuse(problems: Iterator[str]) -> None:
+    if lines := list(problems):
+        raise ValueError("\n".join(lines))
+
+
+def _lineage(
+    root: Path, recipe: str, asked: str, seen: tuple[str, ...] = ()
+) -> list[tuple[Path, Any]]:
+    """The recipe's files, its eldest ancestor first; `asked` is the file that names it."""
     path = root / "recipes" / f"{recipe}.yaml"
     if not path.exists():
         shipped = sorted(known.stem for known in path.parent.glob("*.yaml"))
         raise ValueError(
-            f"recipe: there is no recipes/{recipe}.yaml.{closest(recipe, shipped)} "
+            f"{asked}: recipe: there is no recipes/{recipe}.yaml.{closest(recipe, shipped)} "
             f"Shipped are {', '.join(shipped)}."
         )
+    shown = f"recipes/{recipe}.yaml"
     if recipe in seen:
-        raise ValueError(f"recipes/{recipe}.yaml: is its own parent ({' → '.join(seen)})")
+        raise ValueError(f"{shown}: is its own parent ({' → '.join((*seen, recipe))})")
     values = read_yaml(path, root)
     parent = values.pop("recipe", None)
-    above = _lineage(root, parent, (*seen, recipe)) if parent else []
+    above = _lineage(root, str(parent), shown, (*seen, recipe)) if parent else []
     return [*above, (path, values)]
 
 
-def _check_names(
-    values: dict[str, Any], origin: str, known: dict[str, set[str]], merged: Merged
-) -> None:
-    """A name that the recipe lacks is a new thing (`like:`, or whole) or a slip of the pen."""
-    required = {"models": "kind", "corpora": "source", "mixtures": "tokeniser"}
-    required |= {"synthesisers": "engine", "benchmarks": "corpus"}
+def _misshapen(values: dict[str, Any], origin: str) -> Iterator[str]:
+    """Sections and things that are no mappings, and so cannot be merged."""
     for section in SECTIONS:
-        for name, thing in (values.get(section) or {}).items():
-            new = isinstance(thing, dict) and ("like" in thing or required.get(section) in thing)
-            if name not in known[section] and not new and section in required:
-                raise ValueError(
-                    f"{origin}: {section}.{name}: {merged.recipe} has no such name."
-                    f"{closest(name, known[section])} "
-                    f"(A new one needs `like: <sibling>` or all of its keys.)"
-                )
-
-
-def _expand(merged: Merged) -> None:
-    """Write out `like: <sibling>` and `seeds: [1, 2, 3]`."""
-    for section in SECTIONS:
-        things = merged.values.get(section)
-        if not isinstance(things, dict):
+        things = values.get(section)
+        if things is None:
             continue
-        for name in list(things):
-            _resolve_like(merged, section, name, ())
-        for name, thing in list(things.items()):
-            if isinstance(thing, dict) and "seeds" in thing:
-                _spread_seeds(merged, section, name)
+        if not isinstance(things, dict):
+            yield f"{origin}: {section}: should hold names, each with its keys, not {kind(things)}"
+            continue
+        for name, thing in things.items():
+            if not isinstance(name, str):
+                yield f"{origin}: {section}.{name}: a name should be text, not {kind(name)}"
+            elif thing is not None and not isinstance(thing, dict):
+                yield f"{origin}: {section}.{name}: should hold keys and values, not {kind(thing)}"
 
 
-def _resolve_like(merged: Merged, section: str, name: str, seen: tuple[str, ...]) -> None:
-    things = merged.values[section]
-    thing = things[name]
-    if not isinstance(thing, dict) or "like" not in thing:
-        return
-    sibling, here = thing["like"], f"{merged.origin((section, name))}: {section}.{name}.like"
-    if name in seen:
-        raise ValueError(f"{here}: goes round in a circle ({' → '.join((*seen, name))})")
-    if sibling not in things:
-        raise ValueError(f"{here}: there is no {section}.{sibling}.{closest(sibling, things)}")
-    _resolve_like(merged, section, sibling, (*seen, name))
-    own = {key: value for key, value in thing.items() if key != "like"}
-    copy = Merged()
-    copy.overlay(things[sibling], "")
-    copy.overlay(own, "")
-    things[name] = copy.values
-    merged.siblings[(section, name)] = (section, sibling)
-
-
-def _spread_seeds(merged: Merged, section: str, name: str) -> None:
-    """`seeds: [1, 2]` of a model makes the models `{name}-s1` and `{name}-s2`."""
-    things = merged.values[section]
-    thing = things.pop(name)
-    seeds = thing.pop("seeds")
-    origin = merged.origin((section, name))
-    if section != "models" or not isinstance(seeds, list) or not seeds:
-        raise ValueError(f"{origin}: {section}.{name}.seeds: is a list of seeds of a model")
-    for seed in seeds:
-        copy = Merged()
-        copy.overlay(thing, "")
-        for block in ("init", "training"):
-            if isinstance(copy.values.get(block), dict):
-                copy.values[block]["seed"] = seed
-        things[f"{name}-s{seed}"] = copy.values
-        merged.origins[(section, f"{name}-s{seed}")] = origin
-    for row in merged.values.get("evaluate") or []:
-        if section == "models" and isinstance(row, dict) and name in row.get("models", []):
-            at = row["models"].index(name)
-            row["models"][at : at + 1] = [f"{name}-s{seed}" for seed in seeds]
+def _misnamed(values: dict[str, Any], origin: str, merged: Merged) -> Iterator[str]:
+    """A name that is not yet known is a new thing (`like:`, or whole) or a slip of the pen."""
+    for section in SECTIONS:
+        known = merged.values.get(section) or {}
+        for name, thing in (values.get(section) or {}).items():
+            keys = set(thing or ())
+            if name in known or "like" in keys or any(each <= keys for each in WHOLE[section]):
+                continue
+            yield (
+                f"{origin}: {section}.{name}: {merged.recipe} has no such name."
+                f"{closest(name, known)} "
+                f"(A new one needs `like: <sibling>` or all of its keys.)"
+            )
 
 
 def _without_null_strings(values: Any) -> Any:
@@ -200,30 +191,3 @@ def _without_null_strings(values: Any) -> Any:
     if isinstance(values, dict):
         return {key: _without_null_strings(value) for key, value in values.items()}
     return None if values == "null" else values
-
-
-def _without_nulls(values: Any) -> Any:
-    """What is left when every `null` has removed its key; not earlier, for `like:` needs them."""
-    if isinstance(values, dict):
-        return {key: _without_nulls(value) for key, value in values.items() if value is not None}
-    return values
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML's safe loader, which does not let the second of two equal keys win in silence."""
-
-
-def _construct_mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen: set[Any] = set()
-    for key_node, _ in node.value:
-        key = loader.construct_object(key_node)
-        if key in seen:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"the key `{key}` stands twice", key_node.start_mark
-            )
-        seen.add(key)
-    loader.flatten_mapping(node)
-    return dict(loader.construct_pairs(node, deep=True))
-
-
-_UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _construct_mapping)
