@@ -26,7 +26,7 @@ def error(root: Path, text: str, command_line: dict[str, Any] | None = None) -> 
 
 
 NEW = "(A new one needs `like: <sibling>` or all of its keys.)"
-HEADS = "hidden_size must be a multiple of heads, and heads of kv_heads"
+HEADS = "hidden_size 192 is no multiple of heads 5"
 
 
 @pytest.mark.parametrize(

@@ -1,24 +1,21 @@
-"""Checks across things: names that point to nothing, circles, and shapes that do not fit."""
+"""Checks across things: names that point to nothing, circles, and things that do not fit."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from slamflow.config.fields import mark
+from slamflow.config.fitting import Problem, misfits
 from slamflow.config.schema import Config
-from slamflow.config.schema_corpora import Corpus
-
-Problem = tuple[tuple[str, ...], str]
-
-PAIRS = {"topic_cloze", "story_cloze", "syntactic", "lexical"}
-DOCUMENTS = {"stories", "text", "audio"}
 
 
-def problems(config: Config, absent: Callable[[str, str], str]) -> Iterator[Problem]:
+def problems(config: Config, root: Path, absent: Callable[[str, str], str]) -> Iterator[Problem]:
     """Every problem of a config whose keys are all valid: the key's path and what is wrong.
 
     Args:
+        root: the checkout, which paths of HuBERTs are relative to.
         absent: says what is wrong with a section's name that points to nothing.
     """
     missing = list(_missing_names(config, absent))
@@ -28,7 +25,7 @@ def problems(config: Config, absent: Callable[[str, str], str]) -> Iterator[Prob
     circles = list(_circles(config))
     yield from circles
     if not circles:
-        yield from _shapes(config)
+        yield from misfits(config, root)
 
 
 def references(
@@ -81,56 +78,3 @@ def _circles(config: Config) -> Iterator[Problem]:
 
     for thing in list(built_from):
         yield from visit(thing, ())
-
-
-def _shapes(config: Config) -> Iterator[Problem]:
-    """Things of the wrong kind for what is built from them."""
-    for name, benchmark in config.benchmarks.items():
-        if _content(config, benchmark.corpus) not in PAIRS:
-            problem = f"{benchmark.corpus} holds no pairs (positive and negative)"
-            yield ("benchmarks", name, "corpus"), problem
-    for name, model in config.models.items():
-        if model.kind == "align":
-            if _content(config, model.corpus) != "preferences":
-                yield ("models", name, "corpus"), f"{model.corpus} holds no preferences"
-            if config.models[model.base].kind == "ngram":
-                yield ("models", name, "base"), f"{model.base} is an n-gram model: no DPO"
-    for name, mixture in config.mixtures.items():
-        for corpus in mixture.corpora:
-            if _content(config, corpus) not in DOCUMENTS:
-                problem = f"{corpus} holds {_content(config, corpus)}, no documents"
-                yield ("mixtures", name, "corpora"), problem
-        if config.tokenisers[mixture.tokeniser].features == "phones":
-            for corpus in mixture.corpora:
-                if config.corpora[corpus].speech is None:
-                    yield ("mixtures", name, "corpora"), f"the phones of {corpus} are not known"
-    for name, tokeniser in config.tokenisers.items():
-        training = config.huberts[tokeniser.hubert].training if tokeniser.hubert else None
-        if training and tokeniser.kmeans and tokeniser.kmeans.layer > training.architecture.layers:
-            problem = f"{tokeniser.hubert} has {training.architecture.layers} layers"
-            yield ("tokenisers", name, "kmeans", "layer"), problem
-    for name, corpus_ in config.corpora.items():
-        yield from _pairs_block(name, corpus_)
-        yield from _accents(config, name, corpus_)
-
-
-def _content(config: Config, corpus: str) -> str:
-    source = config.corpora[corpus].source
-    return source.content if source.kind == "generated" else source.kind
-
-
-def _pairs_block(name: str, corpus: Corpus) -> Iterator[Problem]:
-    wanted = getattr(corpus.source, "content", "") == "preferences"
-    if wanted != (corpus.pairs is not None):
-        problem = "preferences need a `pairs` block" if wanted else "only preferences have it"
-        yield ("corpora", name, "pairs"), problem
-
-
-def _accents(config: Config, name: str, corpus: Corpus) -> Iterator[Problem]:
-    """A pseudo-word must be no word in the accents that it is spoken in."""
-    if corpus.source.kind == "generated" and corpus.source.accents and corpus.speech:
-        voices = config.synthesisers[corpus.speech.synthesiser].voices
-        unchecked = {voice.split("+")[0] for voice in voices} - set(corpus.source.accents)
-        if unchecked:
-            problem = f"lacks {', '.join(sorted(unchecked))}, in which they are spoken"
-            yield ("corpora", name, "source", "accents"), problem

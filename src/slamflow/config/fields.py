@@ -8,13 +8,25 @@ fast a stage runs, never what it makes, and is in no block either.
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.fields import FieldInfo
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$")]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Part = Annotated[float, Field(ge=0, lt=1)]  # a share that leaves something
 Positive = Annotated[int, Field(ge=1)]
+Shards = Annotated[int, Field(ge=1, le=10_000)]  # their files have four digits
+
+
+def _different(names: list[str]) -> list[str]:
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise ValueError(f"has {name} twice")
+    return names
+
+
+Names = Annotated[list[Name], Field(min_length=1), AfterValidator(_different)]
 
 
 class Block(BaseModel):

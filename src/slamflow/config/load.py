@@ -32,7 +32,7 @@ def load(root: Path, command_line: dict[str, Any]) -> Config:
     except ValidationError as error:
         _refuse(merged, map(_problem, error.errors()))
         raise
-    _refuse(merged, problems(config, merged.absent))
+    _refuse(merged, problems(config, root, merged.absent))
     return config
 
 
@@ -48,8 +48,10 @@ def _lines(merged: Merged, found: list[Problem]) -> Iterator[str]:
     broken = {path for path, _ in written}
     for path, message in written:
         same = merged.inherited(path) or ()
-        above = {same[:length] for length in range(2, len(same))}
-        if (same, message) not in written and not above & broken:
+        shared = {same[:length] for length in range(2, len(same))}
+        if not merged.setters(path):
+            shared.add(same)
+        if (same, message) not in written and not shared & broken:
             yield f"{merged.origin(path)}: {'.'.join(path)}: {message}"
 
 
@@ -79,6 +81,8 @@ def _problem(error: Any) -> Problem:
             return path, f"should hold keys and values, not {kind(value)}"
         case "list_type" | "tuple_type":
             return path, f"should be a list, not {kind(value)}"
+        case "too_short":
+            return path, "is empty"
         case "value_error":
             return path, error["msg"].removeprefix("Value error, ")
     said = "" if isinstance(value, dict | list) else f", not {value!r}"

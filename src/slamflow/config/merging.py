@@ -42,12 +42,13 @@ class Merged:
         the last that set one in the mapping above.
         """
         for length in range(len(path), 0, -1):
-            found = {
-                origin for known, origin in self.origins.items() if known[:length] == path[:length]
-            }
-            if found:
+            if found := self.setters(path[:length]):
                 return max(found, key=self.sources.index)
         return self.recipe
+
+    def setters(self, path: KeyPath) -> set[str]:
+        """The files that set a key at or below `path`."""
+        return {file for key, file in self.origins.items() if key[: len(path)] == path}
 
     def written(self, path: KeyPath) -> KeyPath:
         """Where what is at `path` is written: `seeds:` made several things of one."""

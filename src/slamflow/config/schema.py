@@ -1,12 +1,15 @@
 """The config as pydantic models: every section, and what models are asked."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from slamflow.config.fields import Block, Name, machine, reference, setting
 from slamflow.config.schema_corpora import Corpus, Synthesiser
 from slamflow.config.schema_models import Mixture, Model
 from slamflow.config.schema_units import Hubert, Tokeniser
 
+Some = Annotated[list[Name], Field(min_length=1)]
 Accuracy = Literal["slamkit-mean", "slamkit-sum", "zerospeech-mean", "zerospeech-sum"]
 
 
@@ -40,8 +43,8 @@ class Benchmark(Block):
 class Evaluation(Block):
     """Each of the models meets each of the benchmarks."""
 
-    models: list[Name] = reference("models", is_about="which models")
-    benchmarks: list[Name] = reference("benchmarks", is_about="which benchmarks")
+    models: Some = reference("models", is_about="which models")
+    benchmarks: Some = reference("benchmarks", is_about="which benchmarks")
 
 
 class Config(Block):

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from slamflow.config.fields import Block, Name, Positive, Seed, Share, reference, setting
+from slamflow.config.fields import Block, Name, Names, Part, Positive, Seed, reference, setting
 from slamflow.config.schema_training import Optimisation
 
 
@@ -12,7 +12,7 @@ class Packing(Block):
     """How documents become training rows."""
 
     context: int = setting(ge=8, le=65_536, is_about="tokens of a row; longer documents are cut")
-    held_out: Share = setting(0.0, is_about="share of the documents kept for validation")
+    held_out: Part = setting(0.0, is_about="share of the documents kept for validation")
     seed: Seed = setting(0, is_about="draws the held-out documents and the order of rows")
 
 
@@ -20,7 +20,7 @@ class Mixture(Block):
     """Packed training rows of one or several corpora as units of one tokeniser."""
 
     tokeniser: Name = reference("tokenisers", is_about="whose units")
-    corpora: list[Name] = reference("corpora", is_about="what is mixed")
+    corpora: Names = reference("corpora", is_about="what is mixed")
     packing: Packing = setting(is_about="how documents become rows")
 
 
@@ -39,8 +39,15 @@ class Architecture(Block):
 
     @model_validator(mode="after")
     def _heads(self) -> Self:
-        if self.hidden_size % self.heads or self.heads % self.kv_heads:
-            raise ValueError("hidden_size must be a multiple of heads, and heads of kv_heads")
+        if self.hidden_size % self.heads:
+            raise ValueError(f"hidden_size {self.hidden_size} is no multiple of heads {self.heads}")
+        if self.heads % self.kv_heads:
+            raise ValueError(f"heads {self.heads} is no multiple of kv_heads {self.kv_heads}")
+        if self.hidden_size // self.heads % 2:
+            raise ValueError(
+                f"hidden_size {self.hidden_size} / heads {self.heads} must be even: rotary"
+                " positions turn pairs of numbers"
+            )
         return self
 
 
@@ -80,8 +87,10 @@ class NgramModel(Block):
 
     kind: Literal["ngram"]
     mixture: Name = reference("mixtures", is_about="what is counted")
-    order: Literal[0, 1, 2] = setting(
-        is_about="0: all units alike, so that fewer units win; 1: unigram; 2: bigram"
+    order: int = setting(
+        ge=0,
+        le=2,
+        is_about="0: all units alike, so that fewer units win; 1: unigram; 2: bigram",
     )
 
 

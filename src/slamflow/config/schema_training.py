@@ -1,8 +1,10 @@
 """What the configs of all training loops have in common, as a pydantic model."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from slamflow.config.fields import Block, Positive, Seed, Share, machine, setting
+from pydantic import model_validator
+
+from slamflow.config.fields import Block, Part, Positive, Seed, Share, machine, setting
 
 
 class Optimisation(Block):
@@ -16,13 +18,13 @@ class Optimisation(Block):
     muon_factor: float = setting(
         1.0, gt=0, is_about="muon: learning rate of its matrices, as a multiple of the others'"
     )
-    betas: tuple[float, float] = setting((0.9, 0.999), is_about="AdamW's decay rates")
+    betas: tuple[Part, Part] = setting((0.9, 0.999), is_about="AdamW's decay rates")
     eps: float = setting(1e-8, gt=0, is_about="AdamW's epsilon")
     weight_decay: float = setting(0.0, ge=0, is_about="AdamW's decoupled weight decay")
     schedule: Literal["cosine", "inverse_sqrt"] = setting(
         "cosine", is_about="cosine: down to `floor`; inverse_sqrt: × √(warm-up / step)"
     )
-    warmup: Share = setting(0.01, is_about="share of the steps that warm up linearly")
+    warmup: Part = setting(0.01, is_about="share of the steps that warm up linearly")
     floor: Share = setting(0.05, is_about="the cosine's end, as a share of the peak")
     clip: float = setting(0.5, gt=0, is_about="largest norm of the gradient")
     precision: Literal["float32", "bfloat16"] = setting(
@@ -35,3 +37,11 @@ class Optimisation(Block):
     )
     checkpoint_minutes: float = machine(2.0, gt=0, is_about="time between checkpoints (min)")
     checkpoint_steps: Positive | None = machine(None, is_about="or: steps between checkpoints")
+
+    @model_validator(mode="after")
+    def _muon(self) -> Self:
+        if self.optimiser != "muon" and self.muon_factor != 1:
+            raise ValueError(
+                f"muon_factor {self.muon_factor:g} has no effect with optimiser: {self.optimiser}"
+            )
+        return self

@@ -1,19 +1,33 @@
 """HuBERTs and tokenisers, as pydantic models."""
 
-from typing import Literal, Self
+import math
+from typing import Annotated, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
-from slamflow.config.fields import Block, Name, Positive, Seed, Share, machine, reference, setting
+from slamflow.config.fields import (
+    Block,
+    Name,
+    Names,
+    Positive,
+    Seed,
+    Share,
+    machine,
+    reference,
+    setting,
+)
 from slamflow.config.schema_training import Optimisation
+
+MFCC_STEP = 160  # samples at 16 kHz
+Sizes = Annotated[list[Positive], Field(min_length=1)]
 
 
 class HubertArchitecture(Block):
     """A HuBERT in transformers' terms."""
 
-    conv_dim: list[Positive] = setting(is_about="channels of each convolution")
-    conv_kernel: list[Positive] = setting(is_about="kernel of each convolution (frames)")
-    conv_stride: list[Positive] = setting(
+    conv_dim: Sizes = setting(is_about="channels of each convolution")
+    conv_kernel: Sizes = setting(is_about="kernel of each convolution (frames)")
+    conv_stride: Sizes = setting(
         is_about="stride of each convolution; their product is the samples a frame"
     )
     hidden_size: Positive = setting(is_about="width of the transformer")
@@ -34,8 +48,17 @@ class HubertArchitecture(Block):
     def _fits(self) -> Self:
         if not len(self.conv_dim) == len(self.conv_kernel) == len(self.conv_stride):
             raise ValueError("conv_dim, conv_kernel and conv_stride must be equally long")
-        if self.hidden_size % self.heads:
-            raise ValueError(f"hidden_size {self.hidden_size} is no multiple of heads {self.heads}")
+        hop = math.prod(self.conv_stride)
+        if hop % MFCC_STEP:
+            raise ValueError(
+                f"conv_stride makes frames of {hop} samples, which must be a multiple of"
+                f" {MFCC_STEP}, as those of MFCC, which the targets are made of"
+            )
+        for name in ("heads", "position_groups"):
+            if self.hidden_size % getattr(self, name):
+                raise ValueError(
+                    f"hidden_size {self.hidden_size} is no multiple of {name} {getattr(self, name)}"
+                )
         return self
 
 
@@ -43,7 +66,9 @@ class HubertTraining(Optimisation):
     """Masked prediction of MFCC k-means targets."""
 
     architecture: HubertArchitecture = setting(is_about="the model's shape")
-    target_clusters: Positive = setting(100, is_about="K of the MFCC k-means that makes targets")
+    target_clusters: int = setting(
+        100, ge=1, le=65_536, is_about="K of the MFCC k-means that makes targets"
+    )
     crop_seconds: float = setting(gt=0, is_about="length of a training crop (s)")
     batch_seconds: float = setting(gt=0, is_about="audio in a step, over all ranks (s)")
     mask_share: Share = setting(0.08, is_about="frames that start a masked span")
@@ -54,7 +79,7 @@ class Hubert(Block):
     """A HuBERT: a checkpoint in transformers' layout, or one trained here."""
 
     path: str | None = setting(None, is_about="folder of a checkpoint, relative to the checkout")
-    corpora: list[Name] | None = reference("corpora", None, is_about="speech to train on")
+    corpora: Names | None = reference("corpora", None, is_about="speech to train on")
     training: HubertTraining | None = setting(None, is_about="how it is trained")
 
     @model_validator(mode="after")
@@ -69,9 +94,16 @@ class Kmeans(Block):
     """The codebook."""
 
     layer: int = setting(0, ge=0, is_about="hubert: the tapped layer; 0 is the transformer's input")
-    clusters: Positive = setting(is_about="K, the number of units")
+    # ids of 16 bits, two of which are no units
+    clusters: int = setting(ge=1, le=65_534, is_about="K, the number of units")
     frames: Positive = setting(is_about="frames that it is fitted on, drawn by seed")
     seed: Seed = setting(0, is_about="draws frames and first centroids")
+
+    @model_validator(mode="after")
+    def _enough(self) -> Self:
+        if self.frames < self.clusters:
+            raise ValueError(f"frames {self.frames} are too few for clusters {self.clusters}")
+        return self
 
 
 class Quality(Block):
@@ -87,7 +119,7 @@ class Tokeniser(Block):
         "hubert", is_about="what is clustered; phones: the known phones themselves are the units"
     )
     hubert: Name | None = reference("huberts", None, is_about="features: hubert")
-    corpora: list[Name] = reference("corpora", is_about="speech that the codebook is fitted on")
+    corpora: Names = reference("corpora", is_about="speech that the codebook is fitted on")
     kmeans: Kmeans | None = setting(None, is_about="the codebook; phones have none")
     quality: Quality | None = setting(None, is_about="null: units are not measured")
     micro_batch: Positive | None = machine(None, is_about="seconds of audio in memory at once")

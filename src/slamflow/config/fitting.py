@@ -1,0 +1,131 @@
+"""Things of the wrong kind for what is built from them, and HuBERTs that are not there."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from slamflow.config.schema import Config
+
+Problem = tuple[tuple[str, ...], str]
+
+PAIRS = {"topic_cloze", "story_cloze", "syntactic", "lexical"}
+DOCUMENTS = {"stories", "text", "audio"}
+
+
+def misfits(config: Config, root: Path) -> Iterator[Problem]:
+    """The key's path and what is wrong with the thing that it names."""
+    yield from _corpora(config)
+    yield from _huberts(config, root)
+    yield from _tokenisers(config, root)
+    yield from _mixtures(config)
+    yield from _models(config)
+    for name, benchmark in config.benchmarks.items():
+        if _content(config, benchmark.corpus) not in PAIRS:
+            problem = f"{benchmark.corpus} holds no pairs (positive and negative)"
+            yield ("benchmarks", name, "corpus"), problem
+    if not config.evaluate:
+        yield ("evaluate",), "is empty: list rows of models and benchmarks"
+
+
+def _corpora(config: Config) -> Iterator[Problem]:
+    for name, corpus in config.corpora.items():
+        wanted = _content(config, name) == "preferences"
+        if wanted != (corpus.pairs is not None):
+            problem = "preferences need a `pairs` block" if wanted else "only preferences have it"
+            yield ("corpora", name, "pairs"), problem
+        if corpus.source.kind != "generated":
+            continue
+        heard = corpus.source.heard_in
+        if heard and config.corpora[heard].source.kind == "audio":
+            yield ("corpora", name, "source", "heard_in"), f"the words of {heard} are not known"
+        if corpus.source.accents and corpus.speech:  # a pseudo-word must be no word as spoken
+            speaker = corpus.speech.synthesiser
+            spoken = {voice.split("+")[0] for voice in config.synthesisers[speaker].voices}
+            unchecked = spoken - set(corpus.source.accents)
+            if unchecked:
+                problem = f"lacks {', '.join(sorted(unchecked))}, in which {speaker} speaks"
+                yield ("corpora", name, "source", "accents"), problem
+
+
+def _huberts(config: Config, root: Path) -> Iterator[Problem]:
+    for name, hubert in config.huberts.items():
+        if hubert.path is not None:
+            try:
+                _checkpoint_layers(root, hubert.path)
+            except ValueError as error:
+                yield ("huberts", name, "path"), str(error)
+
+
+def _tokenisers(config: Config, root: Path) -> Iterator[Problem]:
+    for name, tokeniser in config.tokenisers.items():
+        if tokeniser.hubert and tokeniser.kmeans:
+            layers = _layers(config, root, tokeniser.hubert)
+            if layers is not None and tokeniser.kmeans.layer > layers:
+                problem = f"is {tokeniser.kmeans.layer}, and {tokeniser.hubert} has {layers} layers"
+                yield ("tokenisers", name, "kmeans", "layer"), problem
+        if tokeniser.features == "phones":
+            yield from _without_phones(config, "tokenisers", name, tokeniser.corpora)
+
+
+def _mixtures(config: Config) -> Iterator[Problem]:
+    for name, mixture in config.mixtures.items():
+        for corpus in mixture.corpora:
+            if _content(config, corpus) not in DOCUMENTS:
+                problem = f"{corpus} holds {_content(config, corpus)}, no documents"
+                yield ("mixtures", name, "corpora"), problem
+        if config.tokenisers[mixture.tokeniser].features == "phones":
+            yield from _without_phones(config, "mixtures", name, mixture.corpora)
+
+
+def _models(config: Config) -> Iterator[Problem]:
+    for name, model in config.models.items():
+        if model.kind == "align":
+            if _content(config, model.corpus) != "preferences":
+                yield ("models", name, "corpus"), f"{model.corpus} holds no preferences"
+            if config.models[model.base].kind == "ngram":
+                yield ("models", name, "base"), f"{model.base} is an n-gram model: no DPO"
+
+
+def _without_phones(
+    config: Config, section: str, name: str, corpora: list[str]
+) -> Iterator[Problem]:
+    for corpus in corpora:
+        if config.corpora[corpus].speech is None:
+            yield (section, name, "corpora"), f"the phones of {corpus} are not known"
+
+
+def _content(config: Config, corpus: str) -> str:
+    source = config.corpora[corpus].source
+    return source.content if source.kind == "generated" else source.kind
+
+
+def _layers(config: Config, root: Path, hubert: str) -> int | None:
+    """The layers of a HuBERT; None where its checkpoint cannot be read."""
+    found = config.huberts[hubert]
+    if found.training:
+        return found.training.architecture.layers
+    try:
+        return _checkpoint_layers(root, str(found.path))
+    except ValueError:
+        return None
+
+
+def _checkpoint_layers(root: Path, path: str) -> int:
+    """The layers of a checkpoint in transformers' layout.
+
+    Raises:
+        ValueError: there is none at `path`.
+    """
+    folder = root / path
+    if not folder.is_dir():
+        raise ValueError(f"there is no folder {path}: mend the path, or put the HuBERT there")
+    for file in ("config.json", "model.safetensors"):
+        if not (folder / file).is_file():
+            raise ValueError(f"{path} lacks {file}: copy the whole HuBERT there")
+    try:
+        layers = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        return int(layers["num_hidden_layers"])
+    except (ValueError, TypeError, KeyError):
+        raise ValueError(
+            f"{path}/config.json is none of a HuBERT: it has no num_hidden_layers"
+        ) from None

@@ -1,0 +1,195 @@
+"""Impossible values of the config are found before any job starts, each in one line."""
+
+import importlib
+import shutil
+import typing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from slamflow.config.load import load
+from slamflow.config.schema_corpora import GeneratedSource
+
+ROOT = Path(__file__).parents[2]
+CONTENTS = set(typing.get_args(GeneratedSource.model_fields["content"].annotation))
+
+
+def error(text: str, recipe: str = "pocket", root: Path = ROOT) -> str:
+    overrides: dict[str, Any] = {"recipe": recipe, **yaml.safe_load(text)}
+    with pytest.raises(ValueError, match=r".") as caught:
+        load(root, overrides)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        # corpora and voices
+        ("corpora: {topic-cloze: {source: {count: 9}}}", "corpora.topic-cloze.source: items of"
+         " content: topic_cloze come in mirrored pairs, and count 9 is odd"),
+        ("corpora: {lexical: {source: {heard_in: librispeech}}}",
+         "corpora.lexical.source.heard_in: the words of librispeech are not known"),
+        ("corpora: {lexical: {source: {accents: []}}}",
+         "corpora.lexical.source.accents: is empty"),
+        ("corpora: {preferences: {pairs: {length: 100, prompt: 128}}}",
+         "corpora.preferences.pairs: prompt 128 must be shorter than length 100"),
+        ("corpora: {tinystories: {source: {minimum_words: 61}}}",
+         "corpora.tinystories.source: minimum_words 61 is above maximum_words 60"),
+        ("corpora: {tinystories: {source: {file: ''}}}",
+         "corpora.tinystories.source.file: String should have at least 1 character, not ''"),
+        ("corpora: {librispeech: {source: {minimum: 20}}}",
+         "corpora.librispeech.source: minimum 20 is not below maximum 20"),
+        ("corpora: {librispeech: {source: {speaker: '(1'}}}",
+         "corpora.librispeech.source.speaker: (1 is no regular expression:"
+         " missing ), unterminated subpattern at position 0"),
+        ("corpora: {librispeech: {source: {speaker: '[0-9]+'}}}",
+         "corpora.librispeech.source.speaker: [0-9]+ has no group:"
+         " put ( ) round what names the speaker"),
+        ("corpora: {librispeech: {source: {pattern: ''}}}", "corpora.librispeech.source.pattern:"
+         " '' is no pattern of files below a folder: Unacceptable pattern: ''"),
+        ("corpora: {librispeech: {source: {folder: /data}}}", "corpora.librispeech.source.folder:"
+         " /data is absolute: it should be relative to `data_root`"),
+        ("corpora: {stories: {speech: {shards: 10001}}}", "corpora.stories.speech.shards:"
+         " Input should be less than or equal to 10000, not 10001"),
+        ("corpora: {stories: {speech: {sampling_rate: 16}}}", "corpora.stories.speech.sampling_rate"
+         ": Input should be greater than or equal to 8000, not 16"),
+        ("synthesisers: {espeak: {rates: [300, 100]}}",
+         "synthesisers.espeak.rates: the lower end 300 is above the upper end 100"),
+        ("synthesisers: {espeak: {rates: [100, 451]}}",
+         "synthesisers.espeak.rates.1: Input should be less than or equal to 450, not 451"),
+        ("synthesisers: {espeak: {rates: [79, 100]}}",
+         "synthesisers.espeak.rates.0: Input should be greater than or equal to 80, not 79"),
+        ("synthesisers: {espeak: {pitches: [50, 100]}}",
+         "synthesisers.espeak.pitches.1: Input should be less than or equal to 99, not 100"),
+        ("synthesisers: {espeak: {voices: []}}",
+         "synthesisers.espeak.voices: is empty"),
+        ("corpora: {lexical: {source: {accents: [fr-fr]}}}", "corpora.lexical.source.accents:"
+         " lacks en-us, in which espeak speaks"),
+        # units
+        ("huberts: {real: {corpora: []}}", "huberts.real.corpora: is empty"),
+        ("huberts: {real: {corpora: [stories, stories]}}",
+         "huberts.real.corpora: has stories twice"),
+        ("huberts: {real: {training: {architecture: {heads: 5}}}}",
+         "huberts.real.training.architecture: hidden_size 192 is no multiple of heads 5"),
+        ("huberts: {real: {training: {architecture: {position_groups: 5}}}}",
+         "huberts.real.training.architecture: hidden_size 192 is no multiple of position_groups 5"),
+        ("huberts: {real: {training: {architecture: {conv_stride: [4, 4, 2, 2, 2, 2, 2]}}}}",
+         "huberts.real.training.architecture: conv_stride makes frames of 512 samples,"
+         " which must be a multiple of 160, as those of MFCC, which the targets are made of"),
+        ("huberts: {real: {training: {architecture: {conv_dim: []}}}}",
+         "huberts.real.training.architecture.conv_dim: is empty"),
+        ("huberts: {real: {training: {target_clusters: 65537}}}", "huberts.real.training."
+         "target_clusters: Input should be less than or equal to 65536, not 65537"),
+        ("huberts: {real: {training: {optimiser: adamw}}}",
+         "huberts.real.training: muon_factor 2.5 has no effect with optimiser: adamw"),
+        ("tokenisers: {hubert: {kmeans: {clusters: 65535}}}", "tokenisers.hubert.kmeans.clusters:"
+         " Input should be less than or equal to 65534, not 65535"),
+        ("tokenisers: {hubert: {kmeans: {frames: 199}}}",
+         "tokenisers.hubert.kmeans: frames 199 are too few for clusters 200"),
+        ("tokenisers: {hubert: {kmeans: {layer: 99}}}",
+         "tokenisers.hubert.kmeans.layer: is 99, and pocket has 3 layers"),
+        ("tokenisers: {hubert-pocket: {kmeans: {layer: 99}}}",
+         "tokenisers.hubert-pocket.kmeans.layer: is 99, and hubert-pocket has 4 layers"),
+        ("tokenisers: {hubert: {corpora: []}}",
+         "tokenisers.hubert.corpora: is empty"),
+        ("tokenisers: {hubert: {corpora: [stories, stories]}}",
+         "tokenisers.hubert.corpora: has stories twice"),
+        ("tokenisers: {phones: {corpora: [stories, librispeech]}}",
+         "tokenisers.phones.corpora: the phones of librispeech are not known"),
+        # language models
+        ("mixtures: {stories: {corpora: []}}",
+         "mixtures.stories.corpora: is empty"),
+        ("mixtures: {stories: {corpora: [stories, stories]}}",
+         "mixtures.stories.corpora: has stories twice"),
+        ("mixtures: {stories: {corpora: [lexical]}}",
+         "mixtures.stories.corpora: lexical holds lexical, no documents"),
+        ("mixtures: {stories: {packing: {held_out: 1.0}}}",
+         "mixtures.stories.packing.held_out: Input should be less than 1, not 1.0"),
+        ("models: {slm: {init: {hidden_size: 9, heads: 3}}}", "models.slm.init: hidden_size 9 /"
+         " heads 3 must be even: rotary positions turn pairs of numbers"),
+        ("models: {slm: {init: {kv_heads: 2}}}",
+         "models.slm.init: heads 3 is no multiple of kv_heads 2"),
+        ("models: {slm: {training: {betas: [0.9, 1]}}}",
+         "models.slm.training.betas.1: Input should be less than 1, not 1"),
+        ("models: {slm: {training: {betas: [-0.1, 0.9]}}}",
+         "models.slm.training.betas.0: Input should be greater than or equal to 0, not -0.1"),
+        ("models: {slm: {training: {warmup: 1}}}",
+         "models.slm.training.warmup: Input should be less than 1, not 1"),
+        ("models: {slm: {training: {muon_factor: 2}}}",
+         "models.slm.training: muon_factor 2 has no effect with optimiser: adamw"),
+        ("models: {bigram: {order: 3}}",
+         "models.bigram.order: Input should be less than or equal to 2, not 3"),
+        # evaluation
+        ("evaluate: []", "evaluate: is empty: list rows of models and benchmarks"),
+        ("evaluate: null", "evaluate: is empty: list rows of models and benchmarks"),
+        ("evaluate: [{models: [], benchmarks: [lexical]}]",
+         "evaluate.0.models: is empty"),
+        ("evaluate: [{models: [slm], benchmarks: []}]",
+         "evaluate.0.benchmarks: is empty"),
+    ],
+)  # fmt: skip
+def test_an_impossible_value_is_one_line(text: str, line: str) -> None:
+    """`real` has all that the other recipes have, but for crumb's."""
+    assert error(text, "real") == f"command line: {line}"
+
+
+def test_a_pseudo_word_may_be_a_word_in_no_accent_that_is_spoken() -> None:
+    assert error("synthesisers: {espeak: {voices: [en-us, fr-fr+f1]}}") == (
+        "recipes/pocket.yaml: corpora.lexical.source.accents: lacks fr-fr, in which espeak speaks"
+    )
+
+
+@pytest.mark.parametrize("content", sorted(CONTENTS - {"lexical"}))
+def test_an_odd_count_is_refused_where_the_generator_refuses_it(content: str) -> None:
+    generator = importlib.import_module(f"slamflow.corpora.generated.{content}")
+    name = content.replace("_", "-")
+    text = f"corpora: {{{name}: {{source: {{count: 1}}}}}}"
+    try:
+        generator.generate({"content": content, "count": 1, "seed": 0})
+    except ValueError:
+        assert "count 1 is odd" in error(text)
+    else:
+        load(ROOT, {"recipe": "pocket", **yaml.safe_load(text)})
+
+
+def test_a_hubert_that_is_not_there(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "recipes", tmp_path / "recipes")
+    (tmp_path / "config.yaml").touch()
+
+    def problem() -> str:
+        shown = error("huberts: {pocket: {path: mine}}", root=tmp_path)
+        return shown.removeprefix("command line: huberts.pocket.path: ")
+
+    assert problem() == "there is no folder mine: mend the path, or put the HuBERT there"
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    assert problem() == "mine lacks config.json: copy the whole HuBERT there"
+    config = folder / "config.json"
+    config.touch()
+    assert problem() == "mine lacks model.safetensors: copy the whole HuBERT there"
+    (folder / "model.safetensors").touch()
+    for content in ("", "[]", "{}"):
+        config.write_text(content)
+        assert problem() == "mine/config.json is none of a HuBERT: it has no num_hidden_layers"
+    config.write_text('{"num_hidden_layers": 0}')
+    shown = error("huberts: {pocket: {path: mine}}", root=tmp_path)
+    assert shown.endswith("tokenisers.hubert.kmeans.layer: is 1, and pocket has 0 layers")
+
+
+def test_values_at_the_bounds() -> None:
+    text = """
+    corpora:
+      preferences: {pairs: {length: 129, prompt: 128}}
+      lexical: {source: {count: 3}}
+      stories: {speech: {shards: 10000}}
+    synthesisers: {espeak: {rates: [80, 450], pitches: [0, 99]}}
+    tokenisers: {hubert: {kmeans: {clusters: 65534, frames: 65534, layer: 3}}}
+    models:
+      slm: {init: {hidden_size: 6, heads: 3}, training: {betas: [0, 0.99], warmup: 0}}
+      bigram: {order: '1'}
+      topline: {training: {optimiser: muon, muon_factor: 2}}
+    """
+    config = load(ROOT, {"recipe": "pocket", **yaml.safe_load(text)})
+    assert config.models["bigram"].order == 1
