@@ -1,6 +1,7 @@
 """The config: merging, errors in one line each, blocks without names and machine settings."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -156,6 +157,13 @@ def test_shipped_recipes_are_valid_and_have_the_editor_header(recipe: str) -> No
     path = ROOT / "recipes" / f"{recipe}.yaml"
     assert path.read_text().startswith("# yaml-language-server: $schema=schema.json\n")
     jsonschema.validate(yaml.safe_load(path.read_text()), json.loads(document.json_schema()))
+
+
+def test_the_config_that_is_shipped_has_the_editor_header() -> None:
+    text = (ROOT / "config.yaml").read_text()
+    header = re.match(r"# yaml-language-server: \$schema=(\S+)\n", text)
+    assert header and (ROOT / header[1]).read_text() == document.json_schema()
+    jsonschema.validate(yaml.safe_load(text), json.loads(document.json_schema()))
 
 
 def test_the_schema_refuses_unknown_keys() -> None:
