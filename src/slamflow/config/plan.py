@@ -227,6 +227,13 @@ def _corpus(plan: Plan, wildcards: Any) -> Any:
     return plan.config.corpora[wildcards.corpus]
 
 
+def _listed(plan: Plan, wildcards: Any) -> dict[str, Any]:
+    """What the list of a corpus's files depends on: not how they are read or cut."""
+    source = settings_of(_corpus(plan, wildcards).source)
+    listed = ("kind", "file", "folder", "pattern", "shards", "version")
+    return {key: source[key] for key in listed if key in source}
+
+
 def _speech(plan: Plan, wildcards: Any) -> dict[str, Any]:
     speech = _corpus(plan, wildcards).speech
     synthesiser = plan.config.synthesisers[speech.synthesiser]
@@ -268,7 +275,7 @@ def _collected(plan: Plan, _: Any) -> dict[str, Any]:
 
 _BLOCKS: dict[str, Callable[[Plan, Any], dict[str, Any]]] = {
     "generate_text": lambda plan, w: settings_of(_corpus(plan, w).source),
-    "list_source": lambda plan, w: settings_of(_corpus(plan, w).source),
+    "list_source": _listed,
     "read_text": lambda plan, w: settings_of(_corpus(plan, w).source),
     "cut_audio": lambda plan, w: settings_of(_corpus(plan, w).source),
     "synthesise_speech": _speech,

@@ -1,0 +1,41 @@
+"""What the config tells the rules."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+from slamflow.config.load import load
+from slamflow.config.plan import Plan
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("corpus", "source", "lists_again"),
+    [
+        ("librispeech", "{minimum: 1}", False),
+        ("librispeech", "{maximum: 9}", False),
+        ("librispeech", "{speaker: null}", False),
+        ("librispeech", "{folder: other}", True),
+        ("librispeech", "{pattern: '*.wav'}", True),
+        ("librispeech", "{shards: 2}", True),
+        ("librispeech", "{version: 1}", True),
+        ("tinystories", "{count: 9}", False),
+        ("tinystories", "{minimum_words: 9}", False),
+        ("tinystories", "{maximum_words: 99}", False),
+        ("tinystories", "{format: lines}", False),
+        ("tinystories", "{file: other.txt}", True),
+        ("tinystories", "{version: 1}", True),
+    ],
+)
+def test_a_corpus_is_listed_again_only_for_other_files(
+    corpus: str, source: str, lists_again: bool
+) -> None:
+    overrides = {"recipe": "real", "corpora": {corpus: {"source": yaml.safe_load(source)}}}
+    plain, changed = (Plan(load(ROOT, it), ROOT) for it in ({"recipe": "real"}, overrides))
+    names = SimpleNamespace(corpus=corpus)
+    assert (plain.block("list_source")(names) != changed.block("list_source")(names)) is lists_again
+    reader = "cut_audio" if corpus == "librispeech" else "read_text"
+    assert plain.block(reader)(names) != changed.block(reader)(names)
