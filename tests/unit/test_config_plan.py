@@ -1,13 +1,15 @@
-"""What the config tells the rules."""
+"""What the config tells the rules, and what it keeps of a run."""
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
 
 from slamflow.config.load import load
 from slamflow.config.plan import Plan
+from slamflow.config.schema import Config
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,3 +41,24 @@ def test_a_corpus_is_listed_again_only_for_other_files(
     assert (plain.block("list_source")(names) != changed.block("list_source")(names)) is lists_again
     reader = "cut_audio" if corpus == "librispeech" else "read_text"
     assert plain.block(reader)(names) != changed.block(reader)(names)
+
+
+def test_the_config_of_a_run_is_written_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = Plan(load(ROOT, {"recipe": "pocket"}), tmp_path)
+    plan.write_run_config()
+    path = tmp_path / "results" / "run_config.yaml"
+    assert Config.model_validate(yaml.safe_load(path.read_text())) == plan.config
+    path.write_text("before")
+
+    def full(self: Path, *_: Any, **__: Any) -> None:
+        with self.open("w") as file:
+            file.write("half")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="no space"):
+        plan.write_run_config()
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+    assert path.read_text() == "before"

@@ -1,6 +1,7 @@
 """What the rules ask of a config: names, files, blocks and machine settings."""
 
 import json
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -168,7 +169,12 @@ class Plan:
         path = self.root / RESULTS / "run_config.yaml"
         path.parent.mkdir(exist_ok=True)
         content = yaml.safe_dump(self.config.model_dump(mode="json"), sort_keys=False)
-        path.write_text(content, encoding="utf-8")
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            temporary.write_text(content, encoding="utf-8")
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     # params
 
