@@ -1,6 +1,7 @@
 """Impossible values of the config are found before any job starts, each in one line."""
 
 import importlib
+import json
 import shutil
 import typing
 from pathlib import Path
@@ -13,6 +14,7 @@ from slamflow.config.load import load
 from slamflow.config.schema_corpora import GeneratedSource
 
 ROOT = Path(__file__).parents[2]
+LAYERS = json.loads((ROOT / "resources/hubert-pocket/config.json").read_text())["num_hidden_layers"]
 CONTENTS = set(typing.get_args(GeneratedSource.model_fields["content"].annotation))
 
 
@@ -89,7 +91,7 @@ def error(text: str, recipe: str = "pocket", root: Path = ROOT) -> str:
         ("tokenisers: {hubert: {kmeans: {frames: 199}}}",
          "tokenisers.hubert.kmeans: frames 199 are too few for clusters 200"),
         ("tokenisers: {hubert: {kmeans: {layer: 99}}}",
-         "tokenisers.hubert.kmeans.layer: is 99, and pocket has 3 layers"),
+         f"tokenisers.hubert.kmeans.layer: is 99, and pocket has {LAYERS} layers"),
         ("tokenisers: {hubert-pocket: {kmeans: {layer: 99}}}",
          "tokenisers.hubert-pocket.kmeans.layer: is 99, and hubert-pocket has 4 layers"),
         ("tokenisers: {hubert: {corpora: []}}",
@@ -185,11 +187,11 @@ def test_values_at_the_bounds() -> None:
       lexical: {source: {count: 3}}
       stories: {speech: {shards: 10000}}
     synthesisers: {espeak: {rates: [80, 450], pitches: [0, 99]}}
-    tokenisers: {hubert: {kmeans: {clusters: 65534, frames: 65534, layer: 3}}}
+    tokenisers: {hubert: {kmeans: {clusters: 65534, frames: 65534, layer: %s}}}
     models:
       slm: {init: {hidden_size: 6, heads: 3}, training: {betas: [0, 0.99], warmup: 0}}
       bigram: {order: '1'}
       topline: {training: {optimiser: muon, muon_factor: 2}}
     """
-    config = load(ROOT, {"recipe": "pocket", **yaml.safe_load(text)})
+    config = load(ROOT, {"recipe": "pocket", **yaml.safe_load(text % LAYERS)})
     assert config.models["bigram"].order == 1
