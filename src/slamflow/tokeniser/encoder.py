@@ -11,7 +11,7 @@ import torch
 from slamflow.tokeniser import features, hubert
 from slamflow.training.device import prepare
 
-SECONDS = {"cpu": 60.0, "cuda": 1200.0}  # of audio in a batch, unless the machine says otherwise
+SECONDS = {"cpu": 24.0, "cuda": 1200.0}  # of audio in a batch, unless the machine says otherwise
 POOL = 16  # batches of audio among which utterances of like length are sought
 
 
