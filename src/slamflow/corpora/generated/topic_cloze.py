@@ -1,21 +1,25 @@
 """Topic cloze: a story with its own ending, or with that of a story of another theme.
 
-The two stories have the gender, the tense, the arc and the outcome in common, and their endings the
-form and the manner, so that nothing but the topic tells them apart. They exchange their endings, so
-that each ending is right once and wrong once: whoever hears only the endings, or counts their
-length, gets half of the items right.
+Two stories of one gender and tense exchange their endings, so that each ending is right once and
+wrong once: whoever hears only the endings, or counts their length, gets half of the items right.
 """
 
 import random
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
-from slamflow.corpora.generated import rows, scenes, templates, words
-from slamflow.corpora.generated.themes import THEMES
+from slamflow.corpora.generated import rows, scenes
 
 SLACK = 3  # letters by which the endings of a pair may differ
-SHARE = "evaluation"
+
+
+@dataclass(frozen=True)
+class _Story:
+    scene: scenes.Scene
+    context: str
+    ending: str
 
 
 def generate(source: dict[str, Any], heard: pa.Table | None = None) -> pa.Table:
@@ -28,31 +32,42 @@ def generate(source: dict[str, Any], heard: pa.Table | None = None) -> pa.Table:
     rng = random.Random(f"topic cloze {seed}")
     made: list[rows.Row] = []
     used: set[str] = set()
+    waiting: list[_Story] = []  # for a partner
     for _ in range(count * rows.PATIENCE):
         if len(made) == 2 * count:
             break
-        one = scenes.draw(rng)
-        themes = [theme for theme in THEMES if theme != one.theme]
-        same = {name: getattr(one, name) for name in ("girl", "tense", "arc", "good")}
-        other = scenes.draw(rng, theme=rng.choice(themes), **same)
-        try:
-            endings = _endings((one, other), rng)
-            contexts = [" ".join(scenes.context(scene, rng, SHARE)) for scene in (one, other)]
-        except scenes.Exhausted:
+        story = _story(rng)
+        if story is None or used & {story.context, story.ending}:
             continue
-        if abs(len(endings[0]) - len(endings[1])) > SLACK or used & {*endings, *contexts}:
+        used |= {story.context, story.ending}
+        partner = next((other for other in waiting if _fit(story, other)), None)
+        if partner is None:
+            waiting.append(story)
             continue
-        used |= {*endings, *contexts}
-        for context, right, wrong in zip(contexts, endings, endings[::-1], strict=True):
+        waiting.remove(partner)
+        for own, other in ((partner, story), (story, partner)):
             item = f"topic-cloze-{len(made) // 2:06d}"
-            made += rows.pair(item, "", f"{context} {right}", f"{context} {wrong}")
+            right, wrong = f"{own.context} {own.ending}", f"{own.context} {other.ending}"
+            made += rows.pair(item, "", right, wrong)
     if len(made) < 2 * count:
         raise rows.too_many("topic_cloze", count, len(made) // 2)
     return rows.table(made)
 
 
-def _endings(pair: tuple[scenes.Scene, scenes.Scene], rng: random.Random) -> list[str]:
-    """An ending of each story, of one form and manner."""
-    template = rng.choice(templates.ARCS[pair[0].arc]["happy" if pair[0].good else "unhappy"])
-    manner = {"gladly": rng.choice(words.GLADLY), "gloomily": rng.choice(words.GLOOMILY)}
-    return [scenes.write((template,), scene, rng, SHARE, **manner) for scene in pair]
+def _story(rng: random.Random) -> _Story | None:
+    scene = scenes.draw(rng)
+    try:
+        ending = scenes.ending(scene, rng, "evaluation")
+        return _Story(scene, " ".join(scenes.context(scene, rng, "evaluation")), ending)
+    except scenes.Exhausted:
+        return None
+
+
+def _fit(one: _Story, other: _Story) -> bool:
+    """Whether two stories may exchange their endings."""
+    return (
+        one.scene.theme != other.scene.theme
+        and one.scene.girl == other.scene.girl
+        and one.scene.tense == other.scene.tense
+        and abs(len(one.ending) - len(other.ending)) <= SLACK
+    )
