@@ -8,7 +8,7 @@ import pytest
 from pocket_corpora import PLANS, block, pairs, sentences, table, texts
 
 from slamflow.config.plan import Plan
-from slamflow.config.schema import AlignedModel
+from slamflow.config.schema_models import AlignedModel
 from slamflow.corpora.generated import shares
 from slamflow.synthesis import speaking
 
