@@ -88,8 +88,8 @@ def error(text: str, recipe: str = "pocket", root: Path = ROOT) -> str:
          "huberts.real.training: muon_factor 2.5 has no effect with optimiser: adamw"),
         ("tokenisers: {hubert: {kmeans: {clusters: 65535}}}", "tokenisers.hubert.kmeans.clusters:"
          " Input should be less than or equal to 65534, not 65535"),
-        ("tokenisers: {hubert: {kmeans: {frames: 199}}}",
-         "tokenisers.hubert.kmeans: frames 199 are too few for clusters 200"),
+        ("tokenisers: {hubert: {kmeans: {frames: 300}}}",
+         "tokenisers.hubert.kmeans: frames 300 are too few for clusters 500"),
         ("tokenisers: {hubert: {kmeans: {layer: 99}}}",
          f"tokenisers.hubert.kmeans.layer: is 99, and pocket has {LAYERS} layers"),
         ("tokenisers: {hubert-pocket: {kmeans: {layer: 99}}}",
@@ -119,7 +119,7 @@ def error(text: str, recipe: str = "pocket", root: Path = ROOT) -> str:
          "models.slm.training.betas.0: Input should be greater than or equal to 0, not -0.1"),
         ("models: {slm: {training: {warmup: 1}}}",
          "models.slm.training.warmup: Input should be less than 1, not 1"),
-        ("models: {slm: {training: {muon_factor: 2}}}",
+        ("models: {slm: {training: {optimiser: adamw, muon_factor: 2}}}",
          "models.slm.training: muon_factor 2 has no effect with optimiser: adamw"),
         ("models: {bigram: {order: 3}}",
          "models.bigram.order: Input should be less than or equal to 2, not 3"),
@@ -177,7 +177,7 @@ def test_a_hubert_that_is_not_there(tmp_path: Path) -> None:
         assert problem() == "mine/config.json is none of a HuBERT: it has no num_hidden_layers"
     config.write_text('{"num_hidden_layers": 0}')
     shown = error("huberts: {pocket: {path: mine}}", root=tmp_path)
-    assert shown.endswith("tokenisers.hubert.kmeans.layer: is 1, and pocket has 0 layers")
+    assert shown.endswith("tokenisers.hubert.kmeans.layer: is 3, and pocket has 0 layers")
 
 
 def test_values_at_the_bounds() -> None:
