@@ -1,5 +1,6 @@
 """What the config tells the rules, and what it keeps of a run."""
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -62,3 +63,26 @@ def test_the_config_of_a_run_is_written_whole_or_not_at_all(
         plan.write_run_config()
     assert [each.name for each in path.parent.iterdir()] == [path.name]
     assert path.read_text() == "before"
+
+
+def plan(device: str, ranks: int | None = None) -> Plan:
+    training = {} if ranks is None else {"ranks": ranks}
+    overrides = {"recipe": "pocket", "device": device, "models": {"slm": {"training": training}}}
+    return Plan(load(ROOT, overrides), ROOT)
+
+
+def test_a_job_asks_for_as_many_gpus_as_it_has_ranks() -> None:
+    slm = SimpleNamespace(model="slm")
+    assert plan("cpu", 4).gpus("models")(slm) == 0
+    assert plan("cuda").gpus("models")(slm) == 1
+    assert plan("cuda", 4).gpus("models")(slm) == 4
+    assert plan("cuda", 4).gpus()(slm) == 1
+
+
+def test_training_has_as_many_ranks_as_gpus_were_granted() -> None:
+    """Snakemake caps what a rule asks for by what the profile lends."""
+    slm = SimpleNamespace(model="slm")
+    settings = plan("cuda", 4).machine("models", "training")
+    assert json.loads(settings(slm, 2, SimpleNamespace(gpu=2)))["ranks"] == 2
+    settings = plan("cpu", 4).machine("models", "training")
+    assert json.loads(settings(slm, 2, SimpleNamespace(gpu=0)))["ranks"] == 4

@@ -5,12 +5,8 @@ from typing import Any
 
 import torch
 
-NEWTON_SCHULZ = (
-    3.4445,
-    -4.7750,
-    2.0315,
-)  # coefficients of the quintic, and how often it is applied
-ITERATIONS = 5
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # coefficients of the quintic
+ITERATIONS = 5  # of it
 
 
 def build(model: torch.nn.Module, training: Mapping[str, Any]) -> torch.optim.Optimizer:

@@ -62,21 +62,25 @@ def generate(source: dict[str, Any], heard: pa.Table | None = None) -> pa.Table:
             if len(made) == 2 * count:
                 break
             phones = spoken[word]
-            leads = {
+            likelihoods = {
                 string: _likelihood_leads(phones, string, language)
                 for string in pseudo_words.candidates(phones, language, rng)
                 if known_words.sound(string) not in used
                 and not runs.issuperset(known_words.runs(known_words.sound(string)))
             }
-            if not leads:
+            if not likelihoods:
                 continue
             wanted = [2 * won <= len(made) // 2 for won in wins]
-            likely = sorted(leads, key=lambda it: _unfairness(leads[it], wanted[:2]))[:SPOKEN]
+            likely = sorted(likelihoods, key=lambda it: _unfairness(likelihoods[it], wanted[:2]))
             seconds = phonemes.duration(phones, accents[0], espeak)
-            for it in likely:
-                ratio = phonemes.duration(it, accents[0], espeak) / seconds
-                leads[it] = (*leads[it], math.log(ratio))
-            string = min(likely, key=lambda it: _unfairness(leads[it], wanted))
+            leads = {
+                it: (
+                    *likelihoods[it],
+                    math.log(phonemes.duration(it, accents[0], espeak) / seconds),
+                )
+                for it in likely[:SPOKEN]
+            }
+            string = min(leads, key=lambda it: _unfairness(leads[it], wanted))
             wins = [won + (lead > 0) for won, lead in zip(wins, leads[string], strict=True)]
             used.add(known_words.sound(string))
             item = f"lexical-{len(made) // 2:06d}"
