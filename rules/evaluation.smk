@@ -32,7 +32,7 @@ rule score_benchmark:
     params:
         config=plan.block("score_benchmark"),
         code=plan.code("score_benchmark"),
-        machine=plan.machine(),
+        machine=plan.machine("benchmarks", "scoring"),
     shell:
         "python workflow_scripts/score_benchmark.py --model {input.model:q} --units {input.units:q}"
         " --scores {output.scores:q}"

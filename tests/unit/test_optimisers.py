@@ -33,15 +33,18 @@ def update(model: nn.Module, optimiser: torch.optim.Optimizer, index: int) -> No
 
 
 @pytest.mark.parametrize("shape", [(24, 24), (16, 48), (48, 16)])
-def test_orthogonal_keeps_directions_and_levels_their_sizes(shape: tuple[int, int]) -> None:
+@pytest.mark.parametrize("dtype, error", [(torch.float32, 1e-3), (torch.bfloat16, 0.1)])
+def test_orthogonal_keeps_directions_and_levels_their_sizes(
+    shape: tuple[int, int], dtype: torch.dtype, error: float
+) -> None:
     matrix = torch.randn(shape, generator=torch.Generator().manual_seed(1))
-    found = optimisers.orthogonal(matrix)
+    found = optimisers.orthogonal(matrix, dtype)
     left, _, right = torch.linalg.svd(matrix, full_matrices=False)
     turned = left.T @ found @ right.T  # diagonal if the singular vectors are the same
     sizes = turned.diagonal()
-    assert found.shape == matrix.shape
+    assert (found.shape, found.dtype) == (matrix.shape, matrix.dtype)
     assert ((sizes > 0.5) & (sizes < 1.5)).all()
-    assert (turned - torch.diag(sizes)).abs().max() < 1e-3
+    assert (turned - torch.diag(sizes)).abs().max() < error
 
 
 def test_muon_takes_the_matrices_of_layers_and_adamw_the_rest() -> None:

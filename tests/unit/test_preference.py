@@ -26,7 +26,7 @@ TRAINING = {
     "learning_rate": 3.0e-3,
     "beta": 0.5,
     "schedule": "inverse_sqrt",
-    "warmup": 2,
+    "warmup": 2 / 12,
     "clip": 0.5,
     "seed": 1,
 }

@@ -12,12 +12,15 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 import training_job
 from safetensors.numpy import load_file
 
 from slamflow import files
 from slamflow.lm import packing
 from slamflow.training import launch, order, schedules
+from slamflow.training.device import compute_type
+from slamflow.training.rank import Place
 
 PRETRAIN = "slamflow.lm.pretraining:pretrain"
 CONFIG = {"init": training_job.INIT, "training": training_job.TRAINING}
@@ -55,7 +58,12 @@ def test_cosine_with_warmup_and_floor() -> None:
 
 
 def test_inverse_square_root() -> None:
-    training = {"steps": 813, "learning_rate": 5e-5, "warmup": 100, "schedule": "inverse_sqrt"}
+    training = {
+        "steps": 813,
+        "learning_rate": 5e-5,
+        "warmup": 100 / 813,
+        "schedule": "inverse_sqrt",
+    }
     assert schedules.learning_rate(49, training) == pytest.approx(2.5e-5)
     assert schedules.learning_rate(99, training) == pytest.approx(5e-5)
     assert schedules.learning_rate(399, training) == pytest.approx(2.5e-5)
@@ -66,8 +74,34 @@ def test_inverse_square_root() -> None:
 def test_schedule_without_warmup_or_steps() -> None:
     training = {"steps": 1, "learning_rate": 1.0, "floor": 0.5}
     assert schedules.learning_rate(0, training) == pytest.approx(0.5)
-    with pytest.raises(ValueError, match="cosine, inverse_sqrt"):
+    with pytest.raises(ValueError, match="neither cosine nor inverse_sqrt"):
         schedules.learning_rate(0, {**training, "schedule": "linear"})
+
+
+@pytest.mark.parametrize(
+    "able, wanted",
+    [
+        ({"avx512_bf16": True, "amx_bf16": False}, torch.bfloat16),
+        ({"avx512_bf16": False, "amx_bf16": True}, torch.bfloat16),
+        ({"avx2": True}, torch.float32),
+    ],
+)
+def test_bfloat16_only_where_the_processor_is_made_for_it(
+    monkeypatch: pytest.MonkeyPatch, able: dict[str, bool], wanted: torch.dtype
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+    assert compute_type("bfloat16", "cpu") == wanted
+    assert compute_type("bfloat16", "cuda") == torch.bfloat16
+    assert compute_type("float32", "cpu") == torch.float32
+
+
+@pytest.mark.parametrize(
+    "ranks, machine, size",
+    [(1, {}, 8), (2, {}, 6), (3, {}, 4), (20, {}, 1), (2, {"micro_batch": 3}, 3)],
+)
+def test_a_batch_is_spread_over_the_ranks(ranks: int, machine: dict[str, int], size: int) -> None:
+    place = Place(0, ranks, "cpu", None, machine, "test")
+    assert place.micro_batch(most=8, batch=12) == size
 
 
 def test_every_epoch_takes_each_example_once() -> None:
@@ -184,7 +218,8 @@ def test_bfloat16_keeps_float32_weights(unbroken: Path, packed: Path, tmp_path: 
     assert {str(tensor.dtype) for tensor in weights(tmp_path).values()} == {"float32"}
     logs = [pq.read_table(f / "model" / "training.parquet") for f in (tmp_path, unbroken)]
     np.testing.assert_allclose(logs[0]["loss"], logs[1]["loss"], atol=0.1)
-    assert logs[0]["loss"] != logs[1]["loss"]
+    made_for_it = compute_type("bfloat16", "cpu") == torch.bfloat16
+    assert (logs[0]["loss"] != logs[1]["loss"]) == made_for_it
 
 
 def test_loss_that_is_not_finite_stops_the_job(packed: Path, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from slamflow.config.fields import Block, Name, machine, reference, setting
+from slamflow.config.fields import Block, Name, Positive, machine, reference, setting
 from slamflow.config.schema_corpora import Corpus, Synthesiser
 from slamflow.config.schema_models import Mixture, Model
 from slamflow.config.schema_units import Hubert, Tokeniser
@@ -17,6 +17,9 @@ class Scoring(Block):
     """How a model reads the items."""
 
     start: Literal["bos"] = setting("bos", is_about="token before the first unit: <S>")
+    micro_batch: Positive | None = machine(
+        None, is_about="tokens in memory at once, padding included; default: chosen by the stage"
+    )
 
 
 class Metrics(Block):

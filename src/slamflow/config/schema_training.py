@@ -28,7 +28,8 @@ class Optimisation(Block):
     floor: Share = setting(0.05, is_about="the cosine's end, as a share of the peak")
     clip: float = setting(0.5, gt=0, is_about="largest norm of the gradient")
     precision: Literal["float32", "bfloat16"] = setting(
-        "float32", is_about="bfloat16: autocast over float32 weights"
+        "float32",
+        is_about="bfloat16: autocast over float32 weights, where the processor is made for it",
     )
     seed: Seed = setting(0, is_about="order of the data, masks")
     ranks: Positive | None = machine(None, is_about="processes; default: one a GPU, or one")

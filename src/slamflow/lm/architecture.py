@@ -27,7 +27,7 @@ def build(init: Mapping[str, Any], vocabulary: int, context: int) -> PreTrainedM
         init: `architecture` (a causal `model_type` of transformers whose config has the sizes of
             Llama's, such as qwen2, llama, mistral), `hidden_size`, `intermediate_size`, `layers`,
             `heads`, `kv_heads`, `rope_theta` (default 10,000), `tie` (head and token table are
-            one; default true), `dropout` (of attention; default 0), `seed`.
+            one; default true), `seed`.
         vocabulary: the number of ids: clusters + 2.
         context: the longest row that it will see in training, recorded in its config.
 
@@ -56,7 +56,6 @@ def build(init: Mapping[str, Any], vocabulary: int, context: int) -> PreTrainedM
             "rope_theta": float(init.get("rope_theta", 10_000.0)),
         },
         tie_word_embeddings=bool(init.get("tie", True)),
-        attention_dropout=float(init.get("dropout", 0.0)),
         pad_token_id=PAD,
         bos_token_id=BOUNDARY,
         eos_token_id=BOUNDARY,

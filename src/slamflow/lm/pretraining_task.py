@@ -34,7 +34,7 @@ class Pretraining:
         self.batch = max(1, round(int(training["batch_tokens"]) / context))
         self.seed = int(training.get("seed", 0))
         tokens = MICRO_TOKENS["cpu" if place.device == "cpu" else "cuda"]
-        self.micro_batch = int(place.machine.get("micro_batch") or max(1, tokens // context))
+        self.micro_batch = place.micro_batch(tokens // context, self.batch)
         self.targets = self.rows.targets()
 
     def micro_batches(self, step: int) -> Sequence[np.ndarray]:

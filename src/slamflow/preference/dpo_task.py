@@ -52,7 +52,7 @@ class Alignment:
         self.batch, self.beta = int(training["pairs"]), float(training.get("beta", 0.1))
         self.seed = int(training.get("seed", 0))
         kind = "cpu" if place.device == "cpu" else "cuda"
-        self.micro_batch = int(place.machine.get("micro_batch") or MICRO_BATCH[kind])
+        self.micro_batch = place.micro_batch(MICRO_BATCH[kind], self.batch)
 
     def micro_batches(self, step: int) -> Sequence[np.ndarray]:
         """Numbers of pairs, of similar lengths in a micro-batch."""

@@ -21,7 +21,7 @@ def score(folder: Path, pairs: Path, output: Path, machine: Mapping[str, Any], l
     """Write the references table of the model in `folder` for a preferences table.
 
     Args:
-        machine: `device` (default: cuda where there is one), `threads`, `micro_batch` (pairs).
+        machine: `device` (default: cuda where there is one), `threads`.
         label: for progress lines.
 
     Raises:
@@ -30,18 +30,17 @@ def score(folder: Path, pairs: Path, output: Path, machine: Mapping[str, Any], l
     device = prepare(machine)
     model = saved.load(folder).to(device)
     found = likelihood.read(pairs, model.config.vocab_size)
-    size = int(machine.get("micro_batch") or MICRO_BATCH)
     scores = {"chosen": np.zeros(len(found)), "rejected": np.zeros(len(found))}
     order = np.argsort(found.lengths(), kind="stable")
     progress = logs.Progress(label, len(found), "pairs")
     with torch.inference_mode():
-        for start in range(0, len(order), size):
-            index = order[start : start + size]
+        for start in range(0, len(order), MICRO_BATCH):
+            index = order[start : start + MICRO_BATCH]
             prompts = [found.prompts[i] for i in index]
             for name, values in scores.items():
                 responses = [getattr(found, name)[i] for i in index]
                 values[index] = likelihood.answers(model, prompts, responses, device).cpu().numpy()
-            progress.update(min(start + size, len(order)))
+            progress.update(min(start + MICRO_BATCH, len(order)))
     for name, values in scores.items():
         if not np.isfinite(values).all():
             bad = found.ids[int(np.flatnonzero(~np.isfinite(values))[0])]

@@ -42,7 +42,7 @@ class MaskedPrediction:
         seconds = self.crop / rate
         self.batch = max(1, round(float(config["batch_seconds"]) / seconds))
         most = MICRO_SECONDS["cpu" if place.device == "cpu" else "cuda"]
-        self.micro_batch = int(place.machine.get("micro_batch") or max(1, int(most / seconds)))
+        self.micro_batch = place.micro_batch(int(most / seconds), self.batch)
 
     def micro_batches(self, step: int) -> Sequence[list[tuple[int, np.ndarray]]]:
         """The crops of a step."""

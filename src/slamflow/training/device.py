@@ -1,9 +1,11 @@
-"""The device and the threads of a stage that works in its own process."""
+"""The device, threads and precision of a stage."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import torch
+
+from slamflow import logs
 
 
 def prepare(machine: Mapping[str, Any]) -> str:
@@ -18,3 +20,23 @@ def prepare(machine: Mapping[str, Any]) -> str:
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return device
+
+
+def compute_type(precision: str, device: str) -> torch.dtype:
+    """The type of a training's matrix products: bfloat16 only where the processor is made for it.
+
+    Args:
+        precision: float32 or bfloat16.
+        device: cpu or cuda.
+
+    Raises:
+        ValueError: an unknown precision.
+    """
+    if precision not in ("float32", "bfloat16"):
+        raise ValueError(f"precision: {precision!r} is neither float32 nor bfloat16")
+    if precision == "bfloat16" and device == "cpu":
+        able = torch.cpu.get_capabilities()
+        if not (able.get("avx512_bf16") or able.get("amx_bf16")):
+            logs.say("this processor has no instructions for bfloat16: trains in float32")
+            return torch.float32
+    return getattr(torch, precision)

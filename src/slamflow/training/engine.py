@@ -11,6 +11,7 @@ import deepspeed
 import torch
 
 from slamflow.training import optimisers
+from slamflow.training.device import compute_type
 
 # Would be compiled for a minute or two at the first initialisation on a CPU.
 deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
@@ -25,14 +26,12 @@ class Engine:
     """
 
     def __init__(self, module: torch.nn.Module, training: Mapping[str, Any], device: str) -> None:
-        precision = training.get("precision", "float32")
-        if precision not in ("float32", "bfloat16"):
-            raise ValueError(f"precision: {precision!r} is neither float32 nor bfloat16")
+        dtype = compute_type(str(training.get("precision", "float32")), device)
         deepspeed.init_distributed(
             dist_backend="gloo" if device == "cpu" else "nccl", verbose=False
         )
         self.module = module.to(device).train()
-        self.optimiser = optimisers.build(self.module, training)
+        self.optimiser = optimisers.build(self.module, training, dtype)
         self.clip = float(training.get("clip", 0.0))
         self.model, *_ = deepspeed.initialize(
             model=self.module,
@@ -42,7 +41,7 @@ class Engine:
                 "gradient_accumulation_steps": 1,
                 "gradient_allreduce_op": "sum",  # the loss is already divided by the global weight
                 "zero_optimization": {"stage": 0},
-                "torch_autocast": {"enabled": precision == "bfloat16", "dtype": "bfloat16"},
+                "torch_autocast": {"enabled": dtype == torch.bfloat16, "dtype": "bfloat16"},
                 "steps_per_print": 10**9,
                 "timers": {"throughput": {"enabled": False}},  # it synchronises every step
             },

@@ -1,5 +1,6 @@
 """Optimisers by name."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,7 +10,9 @@ NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # coefficients of the quintic
 ITERATIONS = 5  # of it
 
 
-def build(model: torch.nn.Module, training: Mapping[str, Any]) -> torch.optim.Optimizer:
+def build(
+    model: torch.nn.Module, training: Mapping[str, Any], dtype: torch.dtype = torch.float32
+) -> torch.optim.Optimizer:
     """AdamW in torch's fused form, or Muon for the matrices of the layers and AdamW for the rest.
 
     Weight decay applies to matrices only: not to biases and the gains of norms. A group's
@@ -18,6 +21,7 @@ def build(model: torch.nn.Module, training: Mapping[str, Any]) -> torch.optim.Op
     Args:
         training: `optimiser` (adamw or muon; default adamw), `learning_rate`, `betas`, `eps`,
             `weight_decay`, `muon_factor`.
+        dtype: of Muon's matrix products.
 
     Raises:
         ValueError: an unknown optimiser.
@@ -43,9 +47,10 @@ def build(model: torch.nn.Module, training: Mapping[str, Any]) -> torch.optim.Op
         {"params": hidden, "weight_decay": decay, "factor": factor, "muon": True},
     ]
     beta1, beta2 = training.get("betas", (0.9, 0.999))
-    kind = MuonAndAdamW if name == "muon" else torch.optim.AdamW
+    found = [group for group in groups if group["params"]]
+    kind = functools.partial(MuonAndAdamW, dtype) if name == "muon" else torch.optim.AdamW
     return kind(
-        [group for group in groups if group["params"]],
+        found,
         lr=float(training["learning_rate"]),
         betas=(float(beta1), float(beta2)),
         eps=float(training.get("eps", 1e-8)),
@@ -61,6 +66,10 @@ class MuonAndAdamW(torch.optim.AdamW):
     """
 
     momentum = 0.95
+
+    def __init__(self, dtype: torch.dtype, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.dtype = dtype
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -86,19 +95,16 @@ class MuonAndAdamW(torch.optim.AdamW):
             state["step"] = torch.zeros(())  # not used, but AdamW looks for it in each state
             state["momentum"] = torch.zeros_like(parameter)
         momentum = state["momentum"].lerp_(gradient, 1 - self.momentum)
-        update = orthogonal(gradient.lerp(momentum, self.momentum))
+        update = orthogonal(gradient.lerp(momentum, self.momentum), self.dtype)
         parameter.mul_(1 - rate * decay)
         parameter.add_(update, alpha=-rate * 0.2 * max(parameter.shape) ** 0.5)
 
 
-def orthogonal(matrix: torch.Tensor) -> torch.Tensor:
-    """`matrix` with all singular values near 1, by Newton–Schulz iterations; same shape and type.
-
-    In bfloat16 on a GPU, in float32 on a CPU, many of which are slow in bfloat16.
-    """
+def orthogonal(matrix: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """`matrix` with all singular values near 1, by Newton–Schulz iterations computed in `dtype`."""
     a, b, c = NEWTON_SCHULZ
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
-    found = wide.bfloat16() if matrix.is_cuda else wide.float()
+    found = wide.to(dtype)
     found = found / (found.norm() + 1e-7)
     for _ in range(ITERATIONS):
         gram = found @ found.T

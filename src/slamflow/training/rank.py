@@ -6,6 +6,7 @@ It imports nothing heavy before it is bound to the life of its launcher.
 import contextlib
 import importlib
 import json
+import math
 import os
 import sys
 import traceback
@@ -39,6 +40,14 @@ class Place:
     machine: Mapping[str, Any]
     label: str
     origin: Mapping[str, Any] = field(default_factory=dict)
+
+    def micro_batch(self, most: int, batch: int) -> int:
+        """How much of a global `batch` is in memory at once.
+
+        What the machine says, else an equal share for each rank, cut where `most` is exceeded.
+        """
+        share = math.ceil(batch / self.ranks)
+        return int(self.machine.get("micro_batch") or max(1, min(most, share)))
 
 
 def make(task: str, arguments: Mapping[str, Any], place: Place) -> Any:
