@@ -67,12 +67,12 @@ ARCS = {
             "sadly the {helper} [lose] the {object}.",
         ),
         "happy": (
-            "{he} {gladly} [show] the {helper} the {object}.",
-            "{he} {gladly} [show] the {animal} the {shape} {object}.",
+            "{he} {gladly} [show] the {helper} and the {animal} the {shape} {object}.",
+            "{he} {gladly} [show] the {animal} at the {place} the {shape} {object}.",
         ),
         "unhappy": (
-            "{he} {gloomily} [leave] the {place} without the {object}.",
-            "{he} {gloomily} [tell] the {helper} about the lost {object}.",
+            "{he} {gloomily} [leave] the {place} and the {animal} without the {object}.",
+            "{he} {gloomily} [tell] the {helper} at the {place} about the lost {object}.",
         ),
     },
     "build": {
@@ -90,12 +90,12 @@ ARCS = {
             "sadly the {helper} [break] the {project}.",
         ),
         "happy": (
-            "{he} {gladly} [show] the {helper} the {project}.",
-            "{he} {gladly} [show] the {animal} the {shape} {project}.",
+            "{he} {gladly} [show] the {helper} and the {animal} the {shape} {project}.",
+            "{he} {gladly} [show] the {animal} at the {place} the {shape} {project}.",
         ),
         "unhappy": (
-            "{he} {gloomily} [leave] the {place} without a {project}.",
-            "{he} {gloomily} [tell] the {helper} about the broken {project}.",
+            "{he} {gloomily} [leave] the {place} and the {animal} without a {project}.",
+            "{he} {gloomily} [tell] the {helper} at the {place} about the broken {project}.",
         ),
     },
     "befriend": {
@@ -113,12 +113,12 @@ ARCS = {
             "sadly the {mood} {animal} [escape] from {him}.",
         ),
         "happy": (
-            "{he} {gladly} [give] the {animal} two {look} {things}.",
-            "{he} {gladly} [{act}] with the {animal} at the {place}.",
+            "{he} {gladly} [give] the {animal} at the {place} two {look} {things}.",
+            "{he} {gladly} [{act}] with the {animal} and the {helper} at the {place}.",
         ),
         "unhappy": (
-            "{he} {gloomily} [leave] the {place} without the {animal}.",
-            "{he} {gloomily} [tell] the {helper} about the lost {animal}.",
+            "{he} {gloomily} [leave] the {place} and the {helper} without the {animal}.",
+            "{he} {gloomily} [tell] the {helper} at the {place} about the lost {animal}.",
         ),
     },
     "race": {
@@ -136,12 +136,12 @@ ARCS = {
             "sadly {he} [fall] over the {look} {things}.",
         ),
         "happy": (
-            "{he} {gladly} [win] a {look} {thing} from the {helper}.",
-            "{he} {gladly} [win] against the {helper} at the {place}.",
+            "{he} {gladly} [win] a {look} {thing} from the {helper} at the {place}.",
+            "{he} {gladly} [win] against the {helper} and the {animal} at the {place}.",
         ),
         "unhappy": (
-            "{he} {gloomily} [lose] a {look} {thing} to the {helper}.",
-            "{he} {gloomily} [lose] against the {helper} at the {place}.",
+            "{he} {gloomily} [lose] a {look} {thing} to the {helper} at the {place}.",
+            "{he} {gloomily} [lose] against the {helper} and the {animal} at the {place}.",
         ),
     },
 }
