@@ -10,6 +10,9 @@ try:
 except ValueError as error:
     raise WorkflowError(str(error))
 
+# A job on another host is told there what it was given here.
+HALF = plan.half(None if workflow.remote_exec else workflow.cores)
+
 
 wildcard_constraints:
     shard=r"\d{4}",

@@ -46,9 +46,10 @@ rule score_references:
         "results/timings/score_references/{model}/{corpus}.tsv"
     wildcard_constraints:
         corpus=plan.names("corpora", content="preferences"),
+    priority: 1  # the aligned model waits for it
     conda:
         "../envs/slamflow.yaml"
-    threads: 8
+    threads: HALF
     resources:
         mem_mb=8000,
         runtime=240,
@@ -81,9 +82,10 @@ rule align_model:
         "results/timings/align_model/{model}.tsv"
     wildcard_constraints:
         model=plan.names("models", kind="align"),
+    priority: 1  # its scores wait for it
     conda:
         "../envs/slamflow.yaml"
-    threads: 8
+    threads: HALF
     resources:
         mem_mb=8000,
         runtime=720,

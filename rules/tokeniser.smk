@@ -52,9 +52,10 @@ rule fit_kmeans:
         "results/timings/fit_kmeans/{tokeniser}.tsv"
     wildcard_constraints:
         tokeniser=plan.names("tokenisers", features="hubert|mfcc"),
+    priority: 1  # all units wait for it
     conda:
         "../envs/slamflow.yaml"
-    threads: 8
+    threads: HALF
     resources:
         mem_mb=6000,
         runtime=240,
@@ -116,7 +117,7 @@ rule measure_quality:
         tokeniser=plan.names("tokenisers", features="hubert|mfcc"),
     conda:
         "../envs/slamflow.yaml"
-    threads: 8
+    threads: HALF
     resources:
         mem_mb=6000,
         runtime=120,

@@ -146,9 +146,15 @@ def test_blocks_hold_no_names_and_no_machine_settings() -> None:
         "data_root": "elsewhere",
         "device": "cpu",
         "threads": 2,
+        "ranks": 2,
         "micro_batch": 3,
         "checkpoint_minutes": 9.0,
     }
+
+
+@pytest.mark.parametrize("cores, threads", [(1, 1), (2, 1), (9, 4), (64, 8), (None, 8)])
+def test_half_of_the_cores(cores: int | None, threads: int) -> None:
+    assert Plan(load(ROOT), ROOT).half(cores) == threads
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

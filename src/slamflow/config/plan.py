@@ -151,6 +151,13 @@ class Plan:
 
     # machine
 
+    def half(self, cores: int | None) -> int:
+        """The threads of a job that is short or scales badly, so that others run beside it.
+
+        Half of the cores that Snakemake may use here, if it says how many, and at most 8.
+        """
+        return max(1, min(8, (cores or 16) // 2))
+
     def gpus(self, section: str = "") -> Callable[[Any], int]:
         """Resource function: the GPUs that a job of a neural network asks for.
 
