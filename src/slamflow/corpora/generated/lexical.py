@@ -2,8 +2,9 @@
 
 The pseudo-word has as many phones and the same stress, all its phone bigrams occur in the
 vocabulary, and it is a word in no accent used. Among the strings that fulfil this, one is chosen
-whose phones are about as likely as the word's and that takes about as long to say, so that over all
-items phone unigrams, phone bigrams and the shorter sound prefer the word about half of the time.
+whose phones are about as likely as the word's and that takes about as long to say, so that over
+all items phone unigrams, phone bigrams and the shorter sound prefer the word about half of the
+time, and by as much as they prefer the pseudo-word in the other half.
 """
 
 import math
@@ -54,7 +55,8 @@ def generate(source: dict[str, Any], heard: pa.Table | None = None) -> pa.Table:
     eligible.sort(key=lambda word: -len(spoken[word]))
     made: list[rows.Row] = []
     used: set[str] = set()
-    wins = [0, 0, 0]  # how often bigrams, unigrams and length preferred the word
+    # of bigrams, unigrams and length: how often they preferred the word, and by how much in sum
+    wins, sums = [0, 0, 0], [0.0, 0.0, 0.0]
     progress = logs.Progress("generate_text (lexical)", count, "pairs")
     with Espeak() as espeak:
         for word in eligible:
@@ -71,7 +73,9 @@ def generate(source: dict[str, Any], heard: pa.Table | None = None) -> pa.Table:
             if not likelihoods:
                 continue
             wanted = [2 * won <= len(made) // 2 for won in wins]
-            likely = sorted(likelihoods, key=lambda it: _unfairness(likelihoods[it], wanted[:2]))
+            likely = sorted(
+                likelihoods, key=lambda it: _unfairness(likelihoods[it], wanted[:2], sums[:2])
+            )
             seconds = phonemes.duration(phones, accents[0], espeak)
             leads = {
                 it: (
@@ -80,8 +84,9 @@ def generate(source: dict[str, Any], heard: pa.Table | None = None) -> pa.Table:
                 )
                 for it in likely[:SPOKEN]
             }
-            string = min(leads, key=lambda it: _unfairness(leads[it], wanted))
+            string = min(leads, key=lambda it: _unfairness(leads[it], wanted, sums))
             wins = [won + (lead > 0) for won, lead in zip(wins, leads[string], strict=True)]
+            sums = [total + lead for total, lead in zip(sums, leads[string], strict=True)]
             used.add(known_words.sound(string))
             item = f"lexical-{len(made) // 2:06d}"
             band = _band(counts[word])
@@ -131,10 +136,12 @@ def _likelihood_leads(word: Phones, string: Phones, language: Language) -> tuple
     )
 
 
-def _unfairness(leads: Sequence[float], wanted: Sequence[bool]) -> tuple[int, float]:
-    """How badly a string suits: wrong winners first, then how far it is from a draw."""
+def _unfairness(
+    leads: Sequence[float], wanted: Sequence[bool], sums: Sequence[float]
+) -> tuple[int, float]:
+    """How badly a string suits: wrong winners first, then how far from a draw it leaves `sums`."""
     wrong = sum((lead > 0) != want for lead, want in zip(leads, wanted, strict=True))
-    return wrong, sum(abs(lead) for lead in leads)
+    return wrong, sum(abs(total + lead) for total, lead in zip(sums, leads, strict=True))
 
 
 def _band(heard: int) -> str:
