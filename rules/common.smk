@@ -11,7 +11,7 @@ except ValueError as error:
     raise WorkflowError(str(error))
 
 # A job on another host is told there what it was given here.
-HALF = plan.half(None if workflow.remote_exec else workflow.cores)
+HALF = plan.half(None if workflow.remote_exec else workflow.resource_settings.cores)
 
 
 wildcard_constraints:

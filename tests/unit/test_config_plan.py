@@ -74,7 +74,7 @@ def plan(device: str, ranks: int | None = None) -> Plan:
 def test_a_job_asks_for_as_many_gpus_as_it_has_ranks() -> None:
     slm = SimpleNamespace(model="slm")
     assert plan("cpu", 4).gpus("models")(slm) == 0
-    assert plan("cuda").gpus("models")(slm) == 1
+    assert plan("cuda").gpus("models")(SimpleNamespace(model="slm-dpo")) == 1  # without ranks
     assert plan("cuda", 4).gpus("models")(slm) == 4
     assert plan("cuda", 4).gpus()(slm) == 1
 
