@@ -1,9 +1,10 @@
 """The grammar that minimal pairs test, as mirrored pairs of templates like those of stories.
 
 `<right~wrong>` marks the place where the right sentence and its mistake differ. What is right in
-the first template of a pair is the mistake in the second. `[verb]` and `[verb/s]` stand in the
-pair's tense; where that is None, pairs in either tense are made. `{name}` is the character of the
-scene and `{other}` one of the other gender.
+the first template of a pair is the mistake in the second; slots within the mark are filled alike
+in both, so that how common their words are weighs on both sides. `[verb]` and `[verb/s]` stand in
+the pair's tense; where that is None, pairs in either tense are made. `{name}` is the character of
+the scene and `{other}` one of the other gender.
 """
 
 Frame = tuple[str | None, str, str]  # tense, template, its mirror
@@ -84,13 +85,13 @@ PHENOMENA: dict[str, tuple[Frame, ...]] = {
     "time": (
         (
             None,
-            "yesterday {name} <{acted}~will {act}> at the {place}.",
-            "tomorrow {name} <will {act}~{acted}> at the {place}.",
+            "yesterday {name} <{acted} at the {place}~will {act} at the {place}>.",
+            "tomorrow {name} <will {act} at the {place}~{acted} at the {place}>.",
         ),
         (
             None,
-            "last week {name} <{acted}~will {act}> at the {place}.",
-            "next week {name} <will {act}~{acted}> at the {place}.",
+            "last week {name} <{acted} at the {place}~will {act} at the {place}>.",
+            "next week {name} <will {act} at the {place}~{acted} at the {place}>.",
         ),
     ),
     "adjective_order": (
