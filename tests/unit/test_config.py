@@ -154,7 +154,7 @@ def test_blocks_hold_no_names_and_no_machine_settings() -> None:
 
 @pytest.mark.parametrize("cores, threads", [(1, 1), (2, 1), (9, 4), (64, 8), (None, 8)])
 def test_half_of_the_cores(cores: int | None, threads: int) -> None:
-    assert Plan(load(ROOT, {}), ROOT).half(cores) == threads
+    assert Plan.half(cores) == threads
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

@@ -151,7 +151,8 @@ class Plan:
 
     # machine
 
-    def half(self, cores: int | None) -> int:
+    @staticmethod
+    def half(cores: int | None) -> int:
         """The threads of a job that is short or scales badly, so that others run beside it.
 
         Half of the cores that Snakemake may use here, if it says how many, and at most 8.
