@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from slamflow import commandline, files, logs
-from slamflow.corpora import recordings
+from slamflow.corpora.recorded import audio as recordings
 from slamflow.tables import rejected as rejected_table
 from slamflow.tables import sources as sources_table
 from slamflow.tables import speech as speech_table

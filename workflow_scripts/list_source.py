@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from slamflow import commandline, files, logs
-from slamflow.corpora import sources
+from slamflow.corpora.listing import sources
 from slamflow.tables import sources as sources_table
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from slamflow import commandline, files, logs
-from slamflow.corpora import documents
+from slamflow.corpora.texts import text as documents
 from slamflow.tables import sources as sources_table
 from slamflow.tables import text as text_table
 

@@ -9,7 +9,9 @@ import pytest
 import soundfile
 
 from slamflow import audio
-from slamflow.corpora import documents, recordings, sources
+from slamflow.corpora.listing import sources
+from slamflow.corpora.recorded import audio as recordings
+from slamflow.corpora.texts import text as documents
 
 RATE = 8000
 

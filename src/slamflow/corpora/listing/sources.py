@@ -105,4 +105,6 @@ def _table(
         "duration": durations,
         "shard": shards,
     }
-    return pa.table(columns, sources_table.SCHEMA)
+    fields = sources_table.SCHEMA
+    nulls = {name: [None] * len(paths) for name in fields.names if name not in columns}
+    return pa.table(columns | nulls, fields)
