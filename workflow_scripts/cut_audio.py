@@ -1,9 +1,9 @@
 """Cut one shard of recordings into utterances."""
 
+import importlib
 from pathlib import Path
 
-from slamflow import commandline, files, logs
-from slamflow.corpora.recorded import audio as recordings
+from slamflow import commandline, files, logs, rejections
 from slamflow.tables import rejected as rejected_table
 from slamflow.tables import sources as sources_table
 from slamflow.tables import speech as speech_table
@@ -14,11 +14,14 @@ def main() -> None:
     parser.add_argument("--shard", type=int, required=True)
     args = parser.parse_args()
     with logs.capture(args.log):
+        module = "parquet" if args.config["kind"] == "parquet" else "audio"
+        engine = importlib.import_module(f"slamflow.corpora.recorded.{module}")
         sources = files.read_table(args.sources, sources_table.SCHEMA)
         data_root = Path(args.machine["data_root"])
-        speech, rejected = recordings.cut_audio(args.config, sources, args.shard, data_root)
-        logs.info(f"{len(speech)} utterances, {len(rejected)} rejected")
+        label = f"cut_audio {args.speech.parent.name}, shard {args.shard}"
+        speech, rejected = engine.cut(args.config, sources, args.shard, data_root, label)
         files.write_table(rejected, args.rejected, rejected_table.SCHEMA)
+        rejections.check(len(speech), rejected, args.config["rejected_at_most"], args.speech)
         files.write_table(speech, args.speech, speech_table.SCHEMA)
 
 

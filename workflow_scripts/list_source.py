@@ -1,18 +1,24 @@
 """List the files of a corpus."""
 
+import importlib
 from pathlib import Path
 
 from slamflow import commandline, files, logs
-from slamflow.corpora.listing import sources
+from slamflow.tables import downloads as downloads_table
 from slamflow.tables import sources as sources_table
+
+TEXTS = ("swag", "blimp", "words")  # kinds of text, which lie in files as all others do
 
 
 def main() -> None:
-    args = commandline.parser(__doc__, "sources").parse_args()
+    args = commandline.parser(__doc__, "sources", several=("manifest",)).parse_args()
     with logs.capture(args.log):
-        data_root = Path(args.machine["data_root"])
-        list_files = {"audio": sources.list_audio, "text": sources.list_text}[args.config["kind"]]
-        table = list_files(args.config, data_root)
+        kind = "text" if args.config["kind"] in TEXTS else args.config["kind"]
+        engine = importlib.import_module(f"slamflow.corpora.listing.{kind}")
+        manifest = None
+        if args.manifest:
+            manifest = files.read_table(args.manifest[0], downloads_table.SCHEMA)
+        table = engine.list_files(args.config, Path(args.machine["data_root"]), manifest)
         logs.info(f"{len(table)} files")
         files.write_table(table, args.sources, sources_table.SCHEMA)
 

@@ -1,110 +1,183 @@
-"""Which files a corpus is made of, listed before any of them is read in full or cut."""
+"""What all listings share: sizes, digests and durations of files, and shards of equal duration."""
 
 import heapq
-from collections.abc import Mapping
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import soundfile
 
-from slamflow import files, logs
+from slamflow import logs
 from slamflow.tables import sources as sources_table
 
+THREADS = 16  # that read headers; on a network file system they mostly wait
+PORTION = 8192  # rows that are Python objects at a time
+BYTES_A_SECOND = 32_000  # of a file of unknown duration, for the balance of shards
+LONGEST = 2**48  # frames; more is libsndfile's way to say that the header does not know
 
-def list_audio(source: Mapping[str, Any], data_root: Path | None) -> pa.Table:
-    """The audio files below a folder, sorted by path whatever the order on disk.
+Header = tuple[int | None, float | None, str | None]  # bytes, duration (s), reason
+
+
+def table(
+    rows: Iterable[Mapping[str, Any]], data_root: Path, shards: int, manifest: pa.Table | None
+) -> pa.Table:
+    """The sources table of a corpus; the order of `rows` does not matter.
+
+    Shards are balanced by duration (bytes where it is not known): the longest file first, each
+    into the shard that is shortest so far. Of several rows with one id the first by path is kept;
+    the others go to its shard with the reason "duplicate id".
 
     Args:
-        source: `folder` relative to `data_root`, `pattern` (a glob below the folder), `shards`.
+        rows: `path` below `data_root`, and what is known of the other columns. `reason` says why
+            a file is left out. A row that has `duration`, if only None, is taken at its word;
+            else it is read from the header of an audio file.
+        manifest: the table of the corpus's download, whose sizes and digests are taken over, or
+            None: files in a folder are not read in full to be listed, and have no digest.
 
     Returns:
-        A table of the sources schema. Shards are balanced by duration; a file whose header cannot
-        be read has no duration, and `recordings.cut_audio` rejects it.
+        A table of the sources schema, sorted by path. A file that does not exist, or whose path
+        is not UTF-8, has a reason.
+    """
+    remaining = iter(rows)
+    done, batches = 0, []
+    with ThreadPoolExecutor(THREADS) as pool:
+        while portion := list(islice(remaining, PORTION)):
+            batches.append(_batch(portion, data_root, pool))
+            done += len(portion)
+            logs.info(f"{done} files listed")
+    listed = pa.Table.from_batches(batches, sources_table.SCHEMA).combine_chunks()
+    listed = listed.sort_by([(name, "ascending") for name in ("path", "id", "role")])
+    if manifest is not None:
+        listed = _with_manifest(listed, manifest)
+    first = _first_of_id(listed)
+    duplicate = pa.array(first != np.arange(len(first)))
+    reasons = pc.if_else(duplicate, pa.scalar("duplicate id"), listed["reason"])
+    listed = _replaced(listed, "reason", reasons)
+    return _replaced(listed, "shard", pa.array(_balanced(listed, shards)[first], pa.int32()))
+
+
+def below(data_root: Path, name: str, key: str) -> Path:
+    """The path `name` below `data_root`.
 
     Raises:
-        ValueError: `data_root`, the folder or a matching file is missing, or two files differ in
-            their suffix only.
+        ValueError: there is none; `key` is the one that the message tells to mend.
     """
-    folder = _below(data_root, source["folder"], "folder")
-    if not folder.is_dir():
-        raise ValueError(f"{folder}: not a folder; mend `source.folder`")
-    pattern = source.get("pattern") or "**/*.flac"
-    assert data_root is not None
-    paths = sorted(
-        path.relative_to(data_root).as_posix() for path in folder.glob(pattern) if path.is_file()
-    )
-    if not paths:
-        raise ValueError(f"{folder}: no file matches {pattern}; mend `source.pattern`")
-    seen: dict[str, str] = {}
-    for path in paths:
-        other = seen.setdefault(Path(path).with_suffix("").as_posix(), path)
-        if other != path:
-            raise ValueError(f"{data_root}: {other} and {path} differ in their suffix only; "
-                             "narrow `source.pattern`")  # fmt: skip
-    durations = [_duration(data_root / path) for path in paths]
-    shards = _balance(paths, durations, source.get("shards") or 1)
-    return _table(data_root, paths, durations, shards)
-
-
-def list_text(source: Mapping[str, Any], data_root: Path | None) -> pa.Table:
-    """The text file `source["file"]` as a table of one row; its duration is null.
-
-    Raises:
-        ValueError: `data_root` or the file is missing.
-    """
-    path = _below(data_root, source["file"], "file")
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file; mend `source.file`")
-    assert data_root is not None
-    return _table(data_root, [Path(source["file"]).as_posix()], [None], [0])
-
-
-def _below(data_root: Path | None, name: str, key: str) -> Path:
-    if data_root is None:
-        raise ValueError(f"{name}: a path below `data_root`; set `data_root` to where the data lie")
     if not Path(data_root).is_dir():
         raise ValueError(f"{data_root}: no such folder; set `data_root` to where the data lie")
     path = Path(data_root) / name
     if not path.exists():
-        raise ValueError(f"{path}: does not exist; set `data_root` or mend `source.{key}`")
+        raise ValueError(f"{path}: does not exist; set `data_root` or mend `{key}`")
     return path
 
 
-def _duration(path: Path) -> float | None:
+def _batch(
+    rows: list[Mapping[str, Any]], data_root: Path, pool: ThreadPoolExecutor
+) -> pa.RecordBatch:
+    step = max(1, len(rows) // (4 * THREADS))
+    parts = [rows[i : i + step] for i in range(0, len(rows), step)]
+    headers = [h for part in pool.map(lambda part: _headers(part, data_root), parts) for h in part]
+    full = []
+    for row, (size, duration, reason) in zip(rows, headers, strict=True):
+        path = os.fsencode(row["path"])
+        found = {"bytes": size, "duration": duration, "reason": row.get("reason") or reason}
+        try:
+            path.decode()
+        except UnicodeDecodeError:
+            shown = {k: _shown(v) if isinstance(v, str) else v for k, v in row.items()}
+            found = shown | found | {"reason": found["reason"] or "path is not UTF-8"}
+        full.append({**row, **found})
+    return pa.RecordBatch.from_pylist(full, sources_table.SCHEMA)
+
+
+def _shown(name: str) -> str:
+    return os.fsencode(name).decode(errors="backslashreplace")
+
+
+def _headers(rows: list[Mapping[str, Any]], data_root: Path) -> list[Header]:
+    return [_header(row, f"{data_root}/{row['path']}") for row in rows]
+
+
+def _header(row: Mapping[str, Any], path: str) -> Header:
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError) as error:
+        return None, None, f"no such file ({getattr(error, 'strerror', error)})"
+    if not stat.S_ISREG(status.st_mode):  # a pipe would never end
+        return None, None, "no such file (not a regular file)"
+    if "duration" in row or row.get("reason"):
+        return status.st_size, row.get("duration"), None
+    return status.st_size, _duration(path), None
+
+
+def _duration(path: str) -> float | None:
     try:
         info = soundfile.info(path)
-    except (OSError, soundfile.SoundFileError):
+    except (OSError, TypeError, soundfile.SoundFileError):  # TypeError: headerless, by its suffix
         return None
-    return info.frames / info.samplerate
+    return info.frames / info.samplerate if info.frames < LONGEST else None
 
 
-def _balance(paths: list[str], durations: list[float | None], shards: int) -> list[int]:
-    """The longest file first, each into the shard that is shortest so far."""
-    order = sorted(range(len(paths)), key=lambda i: (-(durations[i] or 0.0), paths[i]))
+def _with_manifest(listed: pa.Table, manifest: pa.Table) -> pa.Table:
+    where = pc.index_in(listed["path"], value_set=manifest["path"])
+    for name in ("bytes", "sha256"):
+        known = manifest[name].combine_chunks().take(where)
+        listed = _replaced(listed, name, pc.coalesce(known, listed[name]))
+    return listed
+
+
+def _first_of_id(listed: pa.Table) -> np.ndarray:
+    """For each row the first with its id [rows]; itself if it has none, or is left out anyway."""
+    rows = np.arange(len(listed))
+    used = pc.and_(pc.is_valid(listed["id"]), pc.is_null(listed["reason"])).to_numpy()
+    codes = listed["id"].combine_chunks().filter(pa.array(used)).dictionary_encode().indices
+    _, first, inverse = np.unique(codes.to_numpy(), return_index=True, return_inverse=True)
+    rows[used] = rows[used][first][inverse]
+    return rows
+
+
+def _balanced(listed: pa.Table, shards: int) -> np.ndarray:
+    """The shard of each row."""
+    guessed = pc.divide(pc.cast(listed["bytes"], pa.float64()), BYTES_A_SECOND)
+    weights = pc.coalesce(listed["duration"], guessed).fill_null(0.0).to_numpy()
     loads = [(0.0, shard) for shard in range(shards)]
-    assigned = [0] * len(paths)
-    for index in order:
-        load, assigned[index] = heapq.heappop(loads)
-        heapq.heappush(loads, (load + (durations[index] or 0.0), assigned[index]))
+    assigned = np.zeros(len(listed), np.int32)
+    for index in np.argsort(-weights, kind="stable"):
+        load, shard = heapq.heappop(loads)
+        assigned[index] = shard
+        heapq.heappush(loads, (load + float(weights[index]), shard))
     return assigned
 
 
-def _table(
-    data_root: Path, paths: list[str], durations: list[float | None], shards: list[int]
-) -> pa.Table:
-    digests: list[str] = []
-    progress = logs.Progress("list_source", len(paths), "files")
-    for path in paths:
-        digests.append(files.sha256(data_root / path))
-        progress.update(len(digests))
-    columns = {
-        "path": paths,
-        "bytes": [(data_root / path).stat().st_size for path in paths],
-        "sha256": digests,
-        "duration": durations,
-        "shard": shards,
-    }
-    fields = sources_table.SCHEMA
-    nulls = {name: [None] * len(paths) for name in fields.names if name not in columns}
-    return pa.table(columns | nulls, fields)
+def _replaced(table: pa.Table, name: str, column: Any) -> pa.Table:
+    field = sources_table.SCHEMA.field(name)
+    return table.set_column(table.schema.get_field_index(name), field, column)
+
+
+def walk(folder: Path) -> Iterator[str]:
+    """Paths of all files below `folder`, relative to it, in no order; links are followed.
+
+    Raises:
+        ValueError: a folder cannot be read.
+    """
+    start = os.fspath(folder)
+
+    def unreadable(error: OSError) -> None:
+        raise ValueError(f"{error.filename}: cannot be listed ({error.strerror})") from None
+
+    for parent, folders, names in os.walk(start, onerror=unreadable, followlinks=True):
+        real = os.path.realpath(parent)
+        folders[:] = [
+            name
+            for name in folders
+            if not os.path.islink(f"{parent}/{name}")
+            or not (real + "/").startswith(os.path.realpath(f"{parent}/{name}") + "/")
+        ]  # but for a link to where we come from, which has no end
+        prefix = parent[len(start) :].lstrip("/")
+        yield from (f"{prefix}/{name}" if prefix else name for name in names)

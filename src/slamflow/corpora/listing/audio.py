@@ -1,0 +1,97 @@
+"""Recordings in a folder tree."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from slamflow.corpora.listing import sources
+
+SUFFIXES = frozenset({".flac", ".wav", ".ogg", ".oga", ".opus", ".mp3"})
+
+
+def list_files(
+    config: Mapping[str, Any], data_root: Path, manifest: pa.Table | None = None
+) -> pa.Table:
+    """The audio files below a folder, by path whatever the order on disk.
+
+    Args:
+        config: `folder` relative to `data_root`; `pattern`, a glob below it, or null for all
+            files whose suffix is in SUFFIXES; `speaker`, a regular expression whose first group,
+            in the path, is the speaker, or null; `shards`.
+        manifest: the files of the corpus's download, or None.
+
+    Returns:
+        A table of the sources schema. id and item are the path below the folder without suffix.
+
+    Raises:
+        ValueError: the folder is missing, no file matches, or `speaker` does not fit a path.
+    """
+    folder = PurePosixPath(config["folder"]).as_posix()
+    names = [name for name in below(folder, data_root, manifest) if _wanted(name, config)]
+    if not names:
+        pattern = config.get("pattern") or "*" + ", *".join(sorted(SUFFIXES))
+        raise ValueError(f"{data_root / folder}: no file matches {pattern}; mend `source.pattern`")
+    rows = _rows(names, folder, config.get("speaker"))
+    return sources.table(rows, data_root, config.get("shards") or 1, manifest)
+
+
+def below(folder: str, data_root: Path, manifest: pa.Table | None) -> Iterator[str]:
+    """Paths of the files of a corpus, relative to `folder`, in no order.
+
+    Raises:
+        ValueError: there is no such folder.
+    """
+    path = sources.below(data_root, folder, "source.folder")
+    if not path.is_dir():
+        raise ValueError(f"{path}: not a folder; mend `source.folder`")
+    if manifest is None:
+        yield from sources.walk(path)
+        return
+    prefix = "" if folder == "." else folder + "/"
+    for chunk in manifest["path"].filter(pc.starts_with(manifest["path"], prefix)).chunks:
+        yield from (name[len(prefix) :] for name in chunk.to_pylist())
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Whether a relative path matches a glob, where `**` stands for any number of folders."""
+    return _match(name.split("/"), pattern.split("/"))
+
+
+def _match(parts: list[str], patterns: list[str]) -> bool:
+    if not patterns:
+        return not parts
+    if patterns[0] == "**":
+        return any(_match(parts[i:], patterns[1:]) for i in range(len(parts)))
+    return bool(parts) and fnmatchcase(parts[0], patterns[0]) and _match(parts[1:], patterns[1:])
+
+
+def _wanted(name: str, config: Mapping[str, Any]) -> bool:
+    if config.get("pattern"):
+        return matches(name, config["pattern"])
+    return PurePosixPath(name).suffix.lower() in SUFFIXES
+
+
+def _rows(names: Iterable[str], folder: str, speaker: str | None) -> Iterator[dict[str, Any]]:
+    prefix = "" if folder == "." else folder + "/"
+    for name in names:
+        identity = PurePosixPath(name).with_suffix("").as_posix()
+        yield {
+            "path": prefix + name,
+            "id": identity,
+            "item": identity,
+            "speaker": _speaker(prefix + name, speaker),
+        }
+
+
+def _speaker(path: str, pattern: str | None) -> str | None:
+    if pattern is None:
+        return None
+    match = re.search(pattern, path)
+    if match is None or match.group(1) is None:
+        raise ValueError(f"{path}: `source.speaker` {pattern} finds no group in it")
+    return match.group(1)
