@@ -1,17 +1,19 @@
-"""Words and phones of a spoken utterance, in seconds."""
+"""Words and phones of what espeak-ng spoke, in seconds."""
 
 import bisect
 import re
-from typing import Any
+from typing import TYPE_CHECKING
 
-from slamflow.synthesis.espeak import SILENCE, Spoken
+from slamflow.synthesis.voices import SILENCE, Label
 
-Label = dict[str, Any]  # label, start, end
+if TYPE_CHECKING:
+    from slamflow.synthesis.espeak import Spoken
+
 # The engine reports an l that ends a syllable when it is over: "all" is 48 ms longer than "awe".
 LATE = 0.05  # s, but at most half of the interval that holds it
 
 
-def phones(spoken: Spoken, duration: float) -> list[Label]:
+def phones(spoken: "Spoken", duration: float) -> list[Label]:
     """Phones and silences in seconds that cover the utterance without gaps.
 
     A word's first phone begins with the word (the engine reports it after its closure). Silences
@@ -45,7 +47,7 @@ def phones(spoken: Spoken, duration: float) -> list[Label]:
     return merged
 
 
-def words(spoken: Spoken, said: str, text: str, duration: float) -> list[Label]:
+def words(spoken: "Spoken", said: str, text: str, duration: float) -> list[Label]:
     """Words in seconds: the tokens between blanks, without punctuation around them.
 
     A word ends where the next one or a silence begins. Tokens that the engine speaks as one

@@ -7,7 +7,8 @@ import difflib
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -15,9 +16,9 @@ from typing import Any
 import espeakng_loader
 import numpy as np
 
-from slamflow.synthesis import espeak_server
+from slamflow.synthesis import alignments, espeak_server
+from slamflow.synthesis.voices import NOTHING, SILENCE, Request, Wave, in_order, numbers
 
-SILENCE = "_"  # label of all that is not a phone
 STRESS = "',%="  # marks that espeak-ng puts before a phone
 RATES, PITCHES = (80, 450), (0, 99)  # what espeak-ng can do; it clips other values silently
 
@@ -162,6 +163,76 @@ class Espeak:
         words = [(position, start) for position, start in header["words"]]
         samples = np.frombuffer(body, dtype="<i2")
         return Spoken(samples, self.sampling_rate, words, phones)
+
+
+def draw(
+    synthesiser: Mapping[str, Any], seed: int, item: str, rendition: int
+) -> tuple[str, int, int]:
+    """Voice, rate and pitch of an item's rendition, independent of all others.
+
+    Args:
+        synthesiser: `voices`, `rates` [low, high] in words a minute (80–450), `pitches` [low, high]
+            (0–99), both ends included.
+
+    Raises:
+        ValueError: an impossible range.
+    """
+    for key, (low, high) in (("rates", RATES), ("pitches", PITCHES)):
+        first, last = synthesiser[key]
+        if not low <= first <= last <= high:
+            raise ValueError(f"synthesiser: {key} [{first}, {last}] must rise within {low}–{high}")
+    (slow, fast), (deep, shrill) = synthesiser["rates"], synthesiser["pitches"]
+    first, second, third = numbers(seed, item, rendition)
+    voice = synthesiser["voices"][first % len(synthesiser["voices"])]
+    return voice, slow + second % (fast - slow + 1), deep + third % (shrill - deep + 1)
+
+
+def speak(
+    requests: Iterable[Request], synthesiser: Mapping[str, Any], machine: Mapping[str, Any]
+) -> Iterator[Wave | str]:
+    """Waves, with words and phones, in the order of the requests.
+
+    Args:
+        synthesiser: `voices`.
+        machine: `workers`, how many processes speak at a time.
+
+    Raises:
+        ValueError: an unknown voice.
+    """
+    with ExitStack() as stack:
+        workers = max(1, int(machine.get("workers") or 1))
+        free = [stack.enter_context(Espeak()) for _ in range(workers)]
+        for voice in synthesiser["voices"]:
+            free[0].resolve(voice)
+
+        def work(request: Request) -> Wave | str:
+            engine = free.pop()
+            try:
+                return _utter(request, engine)
+            finally:
+                free.append(engine)
+
+        yield from in_order(work, requests, workers)
+
+
+def _utter(request: Request, engine: Espeak) -> Wave | str:
+    said = request.phonemes or request.text
+    assert request.rate is not None and request.pitch is not None
+    try:
+        spoken = engine.speak(
+            said, request.voice, request.rate, request.pitch, phonemes=bool(request.phonemes)
+        )
+    except EspeakError as error:
+        return f"synthesis failed: {error}"
+    if all(label == SILENCE for label, _ in spoken.phones):
+        return NOTHING
+    duration = len(spoken.samples) / spoken.sampling_rate
+    return Wave(
+        spoken.samples.astype(np.float32) / 32768,
+        spoken.sampling_rate,
+        alignments.words(spoken, said, request.text, duration),
+        alignments.phones(spoken, duration),
+    )
 
 
 def _label(name: str) -> str:

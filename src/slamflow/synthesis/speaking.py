@@ -1,22 +1,23 @@
-"""Text tables into speech tables."""
+"""Text tables into speech tables, by any engine."""
 
-import hashlib
+import contextlib
+import importlib
 import re
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from slamflow import audio, logs
-from slamflow.synthesis import alignments
-from slamflow.synthesis.espeak import PITCHES, RATES, SILENCE, Espeak, EspeakError
+from slamflow.synthesis import voices
 from slamflow.tables import rejected as rejected_table
 from slamflow.tables import speech as speech_table
 
 Row = dict[str, Any]
-NOTHING = "nothing to speak in this text"
+# Modules of this package; only the one that a synthesiser names is imported, and is in the digest.
+ENGINES = ("espeak", "vits", "fastspeech2", "kokoro", "command")
+SILENT = 1e-4  # the largest sample of an utterance in which nothing is heard
 
 
 def speak(
@@ -30,46 +31,33 @@ def speak(
 
     Row i of n is in shard i * shards // n. Each row gives `renditions` utterances `<id>-r0`, ….
     Voice, rate and pitch of an utterance are drawn from the seed, its item and its rendition, so
-    that the members of an item sound alike; its samples depend on nothing else.
+    that the members of an item sound alike; its samples depend on nothing else but, where an
+    engine draws noise, its id.
 
     Args:
         text: table of the text schema. Where `phonemes` is set, those are spoken, not the text.
         config: `speech` with `seed`, `renditions`, `shards`, `sampling_rate` (Hz);
-            `synthesiser` with `engine`, `voices`, `rates` [low, high] in words a minute (80–450),
-            `pitches` [low, high] (0–99), both ends included.
-        machine: `workers`, how many utterances are spoken at a time.
+            `synthesiser` with `engine` and what `slamflow.synthesis.<engine>` reads.
+        machine: `workers`, how many utterances are spoken or encoded at a time, and what else the
+            engine reads.
         label: for progress lines.
 
     Returns:
         The speech table, in the order of the text, and the table of rejected utterances.
 
     Raises:
-        ValueError: the synthesiser has an unknown engine or voice, or an impossible range.
+        ValueError: the synthesiser has an unknown engine, or a setting that its engine refuses.
     """
-    speech, synthesiser = config["speech"], config["synthesiser"]
-    if synthesiser["engine"] != "espeak":
-        raise ValueError(f"synthesiser: unknown engine `{synthesiser['engine']}`; known: espeak")
-    for key, (low, high) in (("rates", RATES), ("pitches", PITCHES)):
-        first, last = synthesiser[key]
-        if not low <= first <= last <= high:
-            raise ValueError(f"synthesiser: {key} [{first}, {last}] must rise within {low}–{high}")
+    speech = config["speech"]
     count, shards = text.num_rows, speech["shards"]
     mine = [index for index in range(count) if index * shards // count == shard]
     rows = text.take(pa.array(mine, pa.int64())).to_pylist()
-    utterances = ((row, k) for row in rows for k in range(speech["renditions"]))
-    engines: list[Espeak] = []
     spoken, rejected = Gathered(speech_table.SCHEMA), Gathered(rejected_table.SCHEMA)
-    try:
-        engines += [Espeak() for _ in range(max(1, int(machine.get("workers") or 1)))]
-        for voice in synthesiser["voices"]:
-            engines[0].resolve(voice)
-        progress = logs.Progress(label, len(rows) * speech["renditions"], "utterances")
-        for done, result in enumerate(_spread(utterances, config, engines), 1):
+    progress = logs.Progress(label, len(rows) * speech["renditions"], "utterances")
+    with contextlib.closing(_results(rows, config, machine)) as results:
+        for done, result in enumerate(results, 1):
             (rejected if "reason" in result else spoken).add(result)
             progress.update(done)
-    finally:
-        for engine in engines:
-            engine.close()
     return spoken.table(), rejected.table()
 
 
@@ -97,90 +85,112 @@ class Gathered:
         return pa.Table.from_batches(self._batches, self._schema)
 
 
-def _spread(
-    utterances: Iterator[tuple[Row, int]], config: Mapping[str, Any], engines: list[Espeak]
-) -> Iterator[Row]:
-    """Results in order. Each worker is a thread with an engine of its own.
-
-    The engine is another process, and resampling and encoding release the interpreter's lock.
-    """
-    free = list(engines)
-
-    def work(row: Row, rendition: int) -> Row:
-        engine = free.pop()
-        try:
-            return _utter(row, rendition, config, engine)
-        finally:
-            free.append(engine)
-
-    with ThreadPoolExecutor(len(engines)) as pool:
-        waiting: list[Future[Row]] = []
-        try:
-            for row, rendition in utterances:
-                waiting.append(pool.submit(work, row, rendition))
-                if len(waiting) >= 4 * len(engines):
-                    yield waiting.pop(0).result()
-            while waiting:
-                yield waiting.pop(0).result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
 def draw(
     synthesiser: Mapping[str, Any], seed: int, item: str, rendition: int
-) -> tuple[str, int, int]:
-    """Voice, rate and pitch of an item's rendition, independent of all others."""
-    digest = hashlib.sha256(f"{seed}/{rendition}/{item}".encode()).digest()
-    first, second, third = (int.from_bytes(digest[8 * i : 8 * i + 8], "big") for i in range(3))
-    voices = synthesiser["voices"]
-    (slow, fast), (low, high) = synthesiser["rates"], synthesiser["pitches"]
-    voice = voices[first % len(voices)]
-    return voice, slow + second % (fast - slow + 1), low + third % (high - low + 1)
+) -> tuple[str, int | None, int | None]:
+    """Voice, rate and pitch of an item's rendition, independent of all others.
+
+    Raises:
+        ValueError: an unknown engine, or a setting that it refuses.
+    """
+    drawn: tuple[str, int | None, int | None] = _engine(synthesiser).draw(
+        synthesiser, seed, item, rendition
+    )
+    return drawn
 
 
 def normalise(text: str) -> str:
-    """Text on one line, without control characters, which the engine reads as commands."""
+    """Text on one line, without control characters, which an engine may read as commands.
+
+    Halves of surrogate pairs, which no encoding has, become question marks.
+    """
+    text = text.encode("utf-8", "replace").decode("utf-8")
     return " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", text).split())
 
 
-def _utter(row: Row, rendition: int, config: Mapping[str, Any], engine: Espeak) -> Row:
-    speech = config["speech"]
-    identity = f"{row['id']}-r{rendition}"
-    text = normalise(row["text"] or "")
-    phonemes = normalise(row["phonemes"] or "")
-    said = phonemes or text
+def _engine(synthesiser: Mapping[str, Any]) -> Any:
+    name = synthesiser["engine"]
+    if name not in ENGINES:
+        raise ValueError(f"synthesiser: unknown engine `{name}`; known: {', '.join(ENGINES)}")
+    return importlib.import_module(f"slamflow.synthesis.{name}")
+
+
+def _results(
+    rows: list[Row], config: Mapping[str, Any], machine: Mapping[str, Any]
+) -> Iterator[Row]:
+    """Rows of the speech table, and of the table of rejected ones, in the order of `rows`."""
+    synthesiser, wanted = config["synthesiser"], config["speech"]["sampling_rate"]
+    engine = _engine(synthesiser)
+    asked = [
+        (row, k, _request(row, k, config))
+        for row in rows
+        for k in range(config["speech"]["renditions"])
+    ]
+    requests = (request for *_, request in asked if isinstance(request, voices.Request))
+    with contextlib.closing(engine.speak(requests, synthesiser, machine)) as waves:
+
+        def outcomes() -> Iterator[tuple[Row, int, voices.Request | str, voices.Wave | str]]:
+            for row, rendition, request in asked:
+                yield row, rendition, request, request if isinstance(request, str) else next(waves)
+
+        def finish(
+            outcome: tuple[Row, int, voices.Request | str, voices.Wave | str],
+        ) -> Row:
+            return _finish(*outcome, wanted)
+
+        workers = max(1, int(machine.get("workers") or 1))
+        yield from voices.in_order(finish, outcomes(), workers)
+
+
+def _request(row: Row, rendition: int, config: Mapping[str, Any]) -> voices.Request | str:
+    """What is to be spoken, or the reason why nothing is."""
+    text, phonemes = normalise(row["text"] or ""), normalise(row["phonemes"] or "")
     if phonemes and not phonemes.startswith("[["):
-        said = f"[[{phonemes}]]"
-    drop = {"id": identity, "source": row["id"]}
+        phonemes = f"[[{phonemes}]]"
+    said = phonemes or text
     if not said:
-        return drop | {"reason": "empty text"}
+        return "empty text"
     if not any(character.isalnum() for character in said):
-        return drop | {"reason": NOTHING}
-    voice, rate, pitch = draw(
-        config["synthesiser"], speech["seed"], row["item"] or row["id"], rendition
-    )
-    try:
-        spoken = engine.speak(said, voice, rate, pitch, phonemes=bool(phonemes))
-    except EspeakError as error:
-        return drop | {"reason": f"synthesis failed: {error}"}
-    if all(label == SILENCE for label, _ in spoken.phones):
-        return drop | {"reason": NOTHING}
-    wanted = speech["sampling_rate"]
-    wave = audio.resample(spoken.samples.astype(np.float32) / 32768, spoken.sampling_rate, wanted)
-    duration = len(wave) / wanted
+        return voices.NOTHING
+    seed = config["speech"]["seed"]
+    manner = draw(config["synthesiser"], seed, row["item"] or row["id"], rendition)
+    return voices.Request(text, phonemes, *manner, seed=f"{seed}/{rendition}/{row['id']}")
+
+
+def _finish(
+    row: Row,
+    rendition: int,
+    request: voices.Request | str,
+    wave: voices.Wave | str,
+    wanted: int,
+) -> Row:
+    identity = f"{row['id']}-r{rendition}"
+    if isinstance(request, str) or isinstance(wave, str):
+        return {"id": identity, "source": row["id"], "reason": wave}
+    reason = None
+    if not np.isfinite(wave.samples).all():
+        reason = "not finite"
+    elif not len(wave.samples) or np.abs(wave.samples).max() < SILENT:
+        reason = "silent"
+    if reason:
+        return {"id": identity, "source": row["id"], "reason": reason}
+    samples = audio.resample(wave.samples, wave.sampling_rate, wanted)
+    duration = len(samples) / wanted
+    if wave.phones:  # resampling rounds up to a whole sample
+        wave.phones[-1]["end"] = duration
     return {
         "id": identity,
         "item": row["item"],
         "role": row["role"],
         "group": row["group"],
         "rendition": rendition,
-        "text": text,
-        "speaker": voice,
-        "rate": rate,
-        "pitch": pitch,
-        "audio": {"bytes": audio.encode_flac(wave, wanted), "path": None},
+        "text": request.text,
+        "speaker": request.voice,
+        "rate": request.rate,
+        "pitch": request.pitch,
+        "audio": {"bytes": audio.encode_flac(samples, wanted), "path": None},
         "sampling_rate": wanted,
         "duration": duration,
-        "words": alignments.words(spoken, said, text, duration),
-        "phones": alignments.phones(spoken, duration),
+        "words": wave.words,
+        "phones": wave.phones,
     }

@@ -1,0 +1,85 @@
+"""What every engine shares: texts in; audio, rate and, where it has them, alignments out.
+
+An engine is a module of this package with two functions. `draw(synthesiser, seed, item, rendition)`
+gives the voice, rate and pitch of an utterance. `speak(requests, synthesiser, machine)` yields for
+each `Request`, in their order, a `Wave` or the reason why there is none.
+"""
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+Label = dict[str, Any]  # label, start, end
+SILENCE = "_"  # label of all that is not a phone
+NOTHING = "nothing to speak in this text"
+NO_PHONEMES = "phonemes, which only espeak speaks"
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be spoken, and how.
+
+    `text` is on one line, `phonemes` (or "") are espeak-ng's mnemonics in `[[…]]`, which stand in
+    place of it. All that an engine draws at random, it draws from `seed`.
+    """
+
+    text: str
+    phonemes: str
+    voice: str
+    rate: int | None
+    pitch: int | None
+    seed: str
+
+
+@dataclass(frozen=True)
+class Wave:
+    """An utterance: float32 [n] in [-1, 1] at `sampling_rate` Hz.
+
+    `words` and `phones` are in seconds, in order of time, and None where the engine knows none.
+    Phones and silences cover the utterance without gaps.
+    """
+
+    samples: np.ndarray
+    sampling_rate: int
+    words: list[Label] | None = None
+    phones: list[Label] | None = None
+
+
+def numbers(seed: int, item: str, rendition: int) -> tuple[int, int, int]:
+    """Three numbers below 2^64 for an item's rendition, independent of all others."""
+    digest = hashlib.sha256(f"{seed}/{rendition}/{item}".encode()).digest()
+    first, second, third = (int.from_bytes(digest[8 * i : 8 * i + 8], "big") for i in range(3))
+    return first, second, third
+
+
+def pick(
+    voices: list[str], synthesiser: Mapping[str, Any], seed: int, item: str, rendition: int
+) -> tuple[str, None, None]:
+    """One of `voices` for an item's rendition; without any, the engine's name is the voice."""
+    names = voices or [str(synthesiser["engine"])]
+    return names[numbers(seed, item, rendition)[0] % len(names)], None, None
+
+
+def in_order(
+    work: Callable[[Item], Result], items: Iterable[Item], workers: int
+) -> Iterator[Result]:
+    """`work` of each item, in order, in threads; few items are taken ahead of what is used."""
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[Result]] = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) >= 4 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
