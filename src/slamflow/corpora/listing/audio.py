@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from slamflow.corpora.listing import sources
+from slamflow.corpora.listing import transcripts as texts
 
 SUFFIXES = frozenset({".flac", ".wav", ".ogg", ".oga", ".opus", ".mp3"})
 
@@ -22,22 +23,37 @@ def list_files(
     Args:
         config: `folder` relative to `data_root`; `pattern`, a glob below it, or null for all
             files whose suffix is in SUFFIXES; `speaker`, a regular expression whose first group,
-            in the path, is the speaker, or null; `shards`.
+            in the path, is the speaker, or null; `transcripts`, a glob below the folder for files
+            that `transcripts.attach` reads, or null; `shards`.
         manifest: the files of the corpus's download, or None.
 
     Returns:
         A table of the sources schema. id and item are the path below the folder without suffix.
 
     Raises:
-        ValueError: the folder is missing, no file matches, or `speaker` does not fit a path.
+        ValueError: the folder is missing, no file matches, `speaker` does not fit a path, or a
+            transcript cannot be read.
     """
     folder = PurePosixPath(config["folder"]).as_posix()
-    names = [name for name in below(folder, data_root, manifest) if _wanted(name, config)]
+    names, transcripts = [], []
+    for name in below(folder, data_root, manifest):
+        if config.get("transcripts") and matches(name, config["transcripts"]):
+            transcripts.append(name)
+        elif _wanted(name, config):
+            names.append(name)
     if not names:
         pattern = config.get("pattern") or "*" + ", *".join(sorted(SUFFIXES))
         raise ValueError(f"{data_root / folder}: no file matches {pattern}; mend `source.pattern`")
     rows = _rows(names, folder, config.get("speaker"))
-    return sources.table(rows, data_root, config.get("shards") or 1, manifest)
+    listed = sources.table(rows, data_root, config.get("shards") or 1, manifest)
+    if not config.get("transcripts"):
+        return listed
+    if not transcripts:
+        raise ValueError(
+            f"{data_root / folder}: no file matches {config['transcripts']};"
+            " mend `source.transcripts`"
+        )
+    return texts.attach(listed, data_root / folder, transcripts)
 
 
 def below(folder: str, data_root: Path, manifest: pa.Table | None) -> Iterator[str]:

@@ -1,142 +1,220 @@
 """Recordings into utterances: parts of files, whose audio stays where it is."""
 
-import itertools
+import functools
 import math
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import soundfile
 
 from slamflow import logs
+from slamflow.corpora.recorded import decoding, pauses, segments
 from slamflow.tables import rejected as rejected_table
 from slamflow.tables import speech as speech_table
 
-FULL = 0.8  # a piece is this share of the maximum at most, before its ends move to quiet points
-REACH = 0.1  # share of the maximum that a cut may move to either side
-FRAME = 0.02  # s, the step in which quiet points are sought
-QUIET = 5  # frames over which loudness is averaged
+if TYPE_CHECKING:
+    from slamflow.corpora.recorded.voice_activity import Detector
+
+SILENT = 1e-4  # -80 dB of full scale: what stays below is three steps of 16 bits at most
+FILES = 1024  # of a shard that are Python objects at a time
 
 Row = dict[str, Any]
+Given = Mapping[str, Sequence[segments.Segment]]
 
 
-def cut_audio(
-    config: Mapping[str, Any], sources: pa.Table, shard: int, data_root: Path | None
+def cut(
+    config: Mapping[str, Any], sources: pa.Table, shard: int, data_root: Path, label: str
 ) -> tuple[pa.Table, pa.Table]:
-    """The utterances of one shard.
+    """The utterances of one shard. Every file is decoded once, as a stream.
 
-    A file up to `maximum` seconds is one utterance. A longer one is cut into equal pieces, each
-    cut moved to the quietest point near it. Every file is decoded once, so that what cannot be
-    read is found here, not later beside a busy GPU.
+    A file up to `maximum` seconds is one utterance. A longer one is cut at pauses
+    (`pauses.pieces`) into utterances `<id>-p0000`, …, whose item is the file; long silences are
+    in none of them, and their share is logged. The segments of a list are taken as they are.
 
     Args:
-        config: `folder`, `minimum` and `maximum` (s), `speaker` (a regular expression whose first
-            group, in the path, is the speaker, or null).
-        sources: the table that `sources.list_audio` made.
+        config: `folder`; `minimum` (s); `maximum` (s), null: files are never cut; `segments`:
+            "vad" (a voice-activity detector says where speech is), "libri-light" (the .json
+            beside a file does), or the path below `data_root` of a list (`segments.of_shard`).
+        sources: a table of the sources schema.
+        label: for progress lines.
 
     Returns:
-        The speech table (`path`, `start`, `end`; id = path below the folder without suffix, and
-        `-p0`, … where it was cut; item = the same without piece) and the table of rejected files.
+        The speech table (`path`, `start`, `end`) and the table of rejected files and parts. Each
+        file, each piece and each segment of a list is in one of the two.
 
     Raises:
-        ValueError: a file is missing or has changed since it was listed, or `speaker` does not
-            fit a path.
+        ValueError: a file has changed or vanished since it was listed, or the list of segments
+            cannot be read.
     """
-    if data_root is None:
-        raise ValueError(f"{config['folder']}: set `data_root` to where the data lie")
-    utterances: list[Row] = []
-    rejected: list[Row] = []
-    mine = [listed for listed in sources.to_pylist() if listed["shard"] == shard]
-    progress = logs.Progress(f"cut_audio {config['folder']}, shard {shard}", len(mine), "files")
-    for done, listed in enumerate(mine, 1):
-        path = Path(data_root) / listed["path"]
-        if not path.is_file():
-            raise ValueError(f"{path}: no such file; set `data_root`, or raise `source.version`")
-        if path.stat().st_size != listed["bytes"]:
-            raise ValueError(f"{path}: has changed since it was listed; raise `source.version`")
-        for row in _utterances(path, listed["path"], config):
-            (rejected if "reason" in row else utterances).append(row)
-        progress.update(done)
-    return (
-        pa.Table.from_pylist(utterances, speech_table.SCHEMA),
-        pa.Table.from_pylist(rejected, rejected_table.SCHEMA),
-    )
+    given: Given | None = None
+    absent: list[segments.Segment] = []
+    if (config.get("segments") or "vad") not in ("vad", "libri-light"):
+        path = Path(data_root) / config["segments"]
+        given, absent = segments.of_shard(path, config["folder"], sources, shard)
+    rejected = [_rejected(segment, segment["path"], "no such file") for segment in absent]
+    batches = [pa.RecordBatch.from_pylist(rejected, rejected_table.SCHEMA)]
+    kept: list[pa.RecordBatch] = []
+    mine = sources.filter(pc.equal(sources["shard"], shard))
+    progress = logs.Progress(label, len(mine), "files")
+    done, heard, used = 0, 0.0, 0.0
+    for batch in mine.to_batches(FILES):
+        rows: dict[bool, list[Row]] = {True: [], False: []}
+        for listed in batch.to_pylist():
+            found, duration, covered = _file(listed, config, given, data_root)
+            for row in found:
+                rows["reason" in row].append(row)
+            done, heard, used = done + 1, heard + duration, used + covered
+            progress.update(done)
+        kept.append(pa.RecordBatch.from_pylist(rows[False], speech_table.SCHEMA))
+        batches.append(pa.RecordBatch.from_pylist(rows[True], rejected_table.SCHEMA))
+    if heard:
+        logs.info(
+            f"{heard / 3600:.2f} h were cut, {1 - used / heard:.1%} of it is left out silence"
+        )
+    speech = pa.Table.from_batches(kept, speech_table.SCHEMA)
+    return speech, pa.Table.from_batches(batches, rejected_table.SCHEMA)
 
 
-def _utterances(path: Path, name: str, config: Mapping[str, Any]) -> Iterator[Row]:
-    item = Path(name).relative_to(config["folder"]).with_suffix("").as_posix()
-    speaker = _speaker(name, config.get("speaker"))
+def _file(
+    listed: Row, config: Mapping[str, Any], given: Given | None, data_root: Path
+) -> tuple[list[Row], float, float]:
+    """What becomes of a file, and if it was cut at pauses: its length, and that of all pieces."""
+    name, identity = listed["path"], listed["id"] or listed["path"]
+    whole: segments.Segment = {"id": identity}
+    wanted = [whole] if given is None else _numbered(given.get(name, []), identity)
+    if listed["reason"] is None and not wanted:
+        return [_rejected(whole, name, "no segments")], 0.0, 0.0
     try:
-        with soundfile.SoundFile(path) as file:
-            rate, frames = file.samplerate, _decodable(file)
-            borders = _borders(file, config["maximum"])
-    except (OSError, soundfile.SoundFileError) as error:
-        yield {"id": item, "source": name, "reason": f"cannot be decoded ({_reason(error)})"}
-        return
-    if frames < borders[-1]:
-        reason = f"ends after {frames / rate:.2f} of {borders[-1] / rate:.2f} s"
-        yield {"id": item, "source": name, "reason": reason}
-        return
-    for piece, (first, last) in enumerate(itertools.pairwise(borders)):
-        identity = item if len(borders) == 2 else f"{item}-p{piece}"
-        duration = (last - first) / rate
-        if duration < config["minimum"] or last == first:
-            reason = f"{duration:.2f} s is shorter than {config['minimum']} s"
-            yield {"id": identity, "source": name, "reason": reason}
-            continue
-        yield {
-            "id": identity,
-            "item": item,
-            "role": "document",
-            "group": "",
-            "rendition": 0,
-            "speaker": speaker,
-            "audio": {"bytes": None, "path": name},
-            "start": first / rate,
-            "end": last / rate,
-            "sampling_rate": rate,
-            "duration": duration,
-        }
+        if listed["reason"] is not None:
+            raise _LeftOutError(listed["reason"])
+        path = _unchanged(Path(data_root) / name, listed["bytes"])
+        heard, spans = _heard(path, config, given is not None)
+    except _LeftOutError as error:
+        return [_rejected(part, name, str(error)) for part in wanted or [whole]], 0.0, 0.0
+    if given is None and spans is None:
+        whole |= {"start": 0.0, "end": heard.duration, "text": listed["text"]}
+    elif given is None:
+        assert spans is not None
+        if not spans:
+            return [_rejected(whole, name, "no speech found")], 0.0, 0.0
+        wanted = _numbered([{"start": start, "end": end} for start, end in spans], identity)
+    rows = [_utterance(part, listed, heard, config) for part in wanted]
+    if spans is None:
+        return rows, 0.0, 0.0
+    return rows, heard.duration, sum(end - start for start, end in spans)
 
 
-def _reason(error: Exception) -> str:
+class _LeftOutError(Exception):
+    """Why a file is left out."""
+
+
+def _heard(
+    path: Path, config: Mapping[str, Any], given: bool
+) -> tuple[decoding.Heard, list[pauses.Span] | None]:
+    """A decoded file, and the pieces into which it is to be cut at pauses, if it is."""
+    maximum = math.inf if given or config.get("maximum") is None else config["maximum"]
+    speech, problem = None, None
+    if maximum < math.inf and config.get("segments") == "libri-light":
+        try:
+            speech = segments.libri_light(path)
+        except ValueError as error:
+            problem = f"no segments ({error})"
+    listen = speech is None or any(end - start > maximum for start, end in speech)
+    try:
+        heard = decoding.hear(path, _detector if listen and not problem else None, maximum)
+    except (OSError, ValueError, soundfile.SoundFileError) as error:
+        raise _LeftOutError(f"cannot be decoded ({_shown(error)})") from None
+    if heard.frames < heard.promised:
+        promised = heard.promised / heard.rate
+        raise _LeftOutError(f"ends after {heard.duration:.2f} of {promised:.2f} s")
+    if heard.frames == 0:
+        raise _LeftOutError("empty")
+    if heard.duration <= maximum:
+        return heard, None
+    if problem:
+        raise _LeftOutError(problem)
+    if speech is None:
+        assert heard.speech is not None
+        speech = pauses.speech(heard.speech, heard.duration)
+    return heard, pauses.pieces(speech, heard.duration, maximum, heard.speech)
+
+
+@functools.cache
+def _detector() -> "Detector":
+    from slamflow.corpora.recorded.voice_activity import Detector  # torch takes seconds
+
+    return Detector()
+
+
+def _unchanged(path: Path, size: int | None) -> Path:
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; set `data_root`, or raise `source.version`")
+    found = path.stat().st_size
+    if found != size:
+        raise ValueError(f"{path}: has changed since it was listed; raise `source.version`")
+    if found == 0:
+        raise _LeftOutError("empty")
+    return path
+
+
+def _numbered(parts: Sequence[segments.Segment], item: str) -> list[segments.Segment]:
+    """The parts of a file with ids."""
+    return [
+        part | {"id": part.get("id") or f"{item}-p{index:04}"} for index, part in enumerate(parts)
+    ]
+
+
+def _utterance(
+    part: segments.Segment, listed: Row, heard: decoding.Heard, config: Mapping[str, Any]
+) -> Row:
+    start, end, rate = part["start"], part["end"], heard.rate
+    maximum = config.get("maximum")
+    if part.get("reason"):
+        return _rejected(part, listed["path"], part["reason"])
+    if not 0 <= start <= end <= heard.duration + 0.5:  # times of lists are rounded
+        reason = f"lies outside the file ({start:.2f} to {end:.2f} of {heard.duration:.2f} s)"
+        return _rejected(part, listed["path"], reason)
+    first, last = round(start * rate), min(round(end * rate), heard.frames)
+    if maximum is not None and end - start <= maximum + 1e-6:
+        last = min(last, first + math.floor(maximum * rate))  # for borders are rounded to samples
+    duration = (last - first) / rate
+    peak = heard.peak(first / rate, last / rate)
+    if fault := _fault(duration, peak, config["minimum"], maximum):
+        return _rejected(part, listed["path"], fault)
+    return {
+        "id": part["id"],
+        "item": listed["item"] or listed["id"] or listed["path"],
+        "role": listed["role"] or "document",
+        "group": listed["group"] or "",
+        "rendition": listed["rendition"] or 0,
+        "text": part.get("text"),
+        "speaker": part.get("speaker") or listed["speaker"],
+        "audio": {"bytes": None, "path": listed["path"]},
+        "start": first / rate,
+        "end": last / rate,
+        "sampling_rate": rate,
+        "duration": duration,
+    }
+
+
+def _fault(duration: float, peak: float, minimum: float, maximum: float | None) -> str | None:
+    if duration < minimum or duration <= 0:
+        return f"too short ({duration:.2f} s)"
+    if maximum is not None and duration > maximum:
+        return f"too long ({duration:.2f} s)"
+    if not math.isfinite(peak):
+        return "not finite"
+    return "silent" if peak < SILENT else None
+
+
+def _rejected(part: segments.Segment, source: str, reason: str) -> Row:
+    return {"id": part.get("id") or source, "source": source, "reason": reason}
+
+
+def _shown(error: Exception) -> str:
     if isinstance(error, soundfile.LibsndfileError):
         return f"libsndfile error {error.code}: {error.error_string}"
     return str(error)
-
-
-def _speaker(name: str, pattern: str | None) -> str | None:
-    if pattern is None:
-        return None
-    match = re.search(pattern, name)
-    if match is None or not match.groups():
-        raise ValueError(f"{name}: `source.speaker` {pattern} finds no group in it")
-    return match.group(1)
-
-
-def _decodable(file: soundfile.SoundFile) -> int:
-    """How many frames can be decoded."""
-    return sum(len(block) for block in file.blocks(blocksize=1 << 18, dtype="float32"))
-
-
-def _borders(file: soundfile.SoundFile, maximum: float) -> list[int]:
-    """First frame of each piece, and the end of the file."""
-    if file.frames <= maximum * file.samplerate:
-        return [0, file.frames]
-    pieces = math.ceil(file.frames / (FULL * maximum * file.samplerate))
-    step = max(1, round(FRAME * file.samplerate))
-    reach = round(REACH * maximum * file.samplerate)
-    inner = []
-    for piece in range(1, pieces):
-        first = file.frames * piece // pieces - reach
-        file.seek(first)
-        samples = file.read(2 * reach, dtype="float32", always_2d=True).mean(axis=1)
-        frames = len(samples) // step
-        power = (samples[: frames * step].reshape(frames, step) ** 2).mean(axis=1)
-        smooth = np.convolve(power, np.ones(QUIET), mode="same")
-        smooth[: QUIET // 2] = smooth[frames - QUIET // 2 :] = np.inf
-        inner.append(first + int(smooth.argmin()) * step + step // 2)
-    return [0, *inner, file.frames]

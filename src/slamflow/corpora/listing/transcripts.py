@@ -1,0 +1,78 @@
+"""What is said in recordings, from the files that come beside them."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path, PurePosixPath
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from slamflow import logs
+from slamflow.corpora.listing import lists
+
+COLUMNS = {name: pa.string() for name in ("path", "id", "utt_id", "text")}
+SPOKEN = pa.schema([("id", pa.string()), ("text", pa.string())])
+PORTION = 8192  # texts that are Python objects at a time
+
+
+def attach(listed: pa.Table, folder: Path, names: Sequence[str]) -> pa.Table:
+    """A sources table with the texts of its recordings.
+
+    A text belongs to the recording at its path, or of its id, seen from the folder of the
+    transcript; else to the one recording of that name anywhere, if there is one only.
+
+    Args:
+        listed: a table of the sources schema, with ids.
+        folder: of the corpus.
+        names: paths of transcripts below it: `*.trans.txt` with lines `<id> <text>`, or .tsv,
+            .csv or .parquet with `text` and one of `path`, `id` and `utt_id`.
+
+    Raises:
+        ValueError: a transcript cannot be read, or lacks a column.
+    """
+    pairs = (pair for name in sorted(names) for pair in _read(folder, name))
+    batches = [pa.RecordBatch.from_pylist([], SPOKEN)]
+    while portion := list(islice(pairs, PORTION)):
+        batches.append(pa.RecordBatch.from_pylist(portion, SPOKEN))
+    spoken = pa.Table.from_batches(batches).combine_chunks()
+    keys, ids = spoken["id"].combine_chunks(), listed["id"].combine_chunks()
+    by_name = pc.index_in(_unique_stems(ids), value_set=_unique_stems(keys), skip_nulls=True)
+    where = pc.coalesce(pc.index_in(ids, value_set=keys), by_name)
+    logs.info(f"texts for {len(where) - where.null_count} of {len(listed)} files")
+    position = listed.schema.get_field_index("text")
+    return listed.set_column(position, listed.schema.field("text"), spoken["text"].take(where))
+
+
+def _unique_stems(names: pa.Array) -> pa.Array:
+    """The last part of each path; null where several have it."""
+    stems = pc.replace_substring_regex(names, r"(?s)^.*/", "")
+    counted = stems.value_counts()
+    several = counted.field("values").filter(pc.greater(counted.field("counts"), 1))
+    return pc.if_else(pc.is_in(stems, value_set=several), None, stems)
+
+
+def _read(folder: Path, name: str) -> Iterator[dict[str, str]]:
+    """The `id` (a path below `folder` without suffix) and `text` of each utterance."""
+    parent = PurePosixPath(name).parent
+    if name.endswith(".txt"):
+        for line in _lines(folder / name):
+            key, _, text = line.strip().partition(" ")
+            if key:
+                yield {"id": (parent / key).as_posix(), "text": text.strip()}
+        return
+    table = lists.read(folder / name, COLUMNS, ["text"])
+    column = next((c for c in ("path", "id", "utt_id") if c in table.column_names), None)
+    if column is None:
+        raise ValueError(f"{folder / name}: has none of the columns path, id, utt_id; name one so")
+    for key, text in zip(table[column].to_pylist(), table["text"].to_pylist(), strict=True):
+        path = PurePosixPath(key or "?")
+        path = path.with_suffix("") if column == "path" else path
+        yield {"id": (parent / path).as_posix(), "text": text}
+
+
+def _lines(path: Path) -> Iterator[str]:
+    try:
+        with path.open(encoding="utf-8-sig") as lines:
+            yield from lines
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: cannot be read ({error}); mend the file") from None
