@@ -3,12 +3,20 @@
 import functools
 import io
 import math
-from collections.abc import Mapping
+import re
+import threading
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import soundfile
+
+IN_PARQUET = re.compile(r"(.+\.parquet)#(.+)/(\d+)", re.DOTALL)
+ROWS = 16  # of audio in a Parquet file that are in memory at once
+BUFFER = 1 << 20  # bytes; without it a whole row group would be read at once
 
 
 @functools.lru_cache(maxsize=16)
@@ -42,7 +50,9 @@ def read_audio(row: Mapping[str, Any], data_root: Path | None, sampling_rate: in
     """The samples of a row of a speech table.
 
     Args:
-        row: `audio` as {bytes, path}, and for a path `start` and `end` in seconds (or null).
+        row: `audio` as {bytes, path}, and for a path `start` and `end` in seconds (or null). The
+            path `file.parquet#column/row` is a row of that column of a Parquet file; rows in
+            their order are read fast.
         data_root: folder that paths are relative to; not needed for bytes.
         sampling_rate: Hz of the result.
 
@@ -53,6 +63,7 @@ def read_audio(row: Mapping[str, Any], data_root: Path | None, sampling_rate: in
         ValueError: the file is missing or cannot be decoded, or the part lies outside it.
     """
     audio = row["audio"]
+    source: Path | BinaryIO
     if audio["bytes"] is not None:
         name, source, start, end = row.get("id", "bytes"), io.BytesIO(audio["bytes"]), None, None
     else:
@@ -60,6 +71,8 @@ def read_audio(row: Mapping[str, Any], data_root: Path | None, sampling_rate: in
             raise ValueError(f"{audio['path']}: a relative path; set data_root")
         name = source = Path(data_root) / audio["path"]
         start, end = row.get("start"), row.get("end")
+        if inside := IN_PARQUET.fullmatch(str(name)):
+            source = _in_parquet(Path(inside[1]), inside[2], int(inside[3]))
     try:
         with soundfile.SoundFile(source) as file:
             rate = file.samplerate
@@ -72,3 +85,86 @@ def read_audio(row: Mapping[str, Any], data_root: Path | None, sampling_rate: in
     except (OSError, soundfile.SoundFileError) as error:
         raise ValueError(f"{name}: cannot be read as audio ({error})") from None
     return resample(samples.mean(axis=1, dtype=np.float32), rate, sampling_rate)
+
+
+def open_parquet(path: Path) -> pq.ParquetFile:
+    """Open a Parquet file so that its row groups are read in pieces, with bounded memory.
+
+    Raises:
+        ValueError: there is no such file, or it is not Parquet.
+    """
+    try:
+        return pq.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False)
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file; set `data_root`") from None
+    except (OSError, pa.ArrowException) as error:
+        raise ValueError(f"{path}: not a readable Parquet file ({error})") from None
+
+
+def source_of(audio: Mapping[str, Any], path: Path) -> Path | BinaryIO:
+    """What to decode for the struct {bytes, path} in the Parquet file `path`.
+
+    Raises:
+        ValueError: it has neither, or its path is not one below the folder of the Parquet file.
+    """
+    if audio["bytes"] is not None:
+        return io.BytesIO(audio["bytes"])
+    name = audio.get("path")
+    if not name:
+        raise ValueError("no audio")
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise ValueError(f"path {name} leads out of the folder")
+    return path.parent / name
+
+
+class _Column:
+    """A column of audio in a Parquet file, read forwards."""
+
+    def __init__(self, path: Path, column: str) -> None:
+        self.column, self.file = column, open_parquet(path)
+        kinds = {field.name: field.type for field in self.file.schema_arrow}
+        kind = kinds.get(column, pa.null())
+        if not pa.types.is_struct(kind) or kind.get_field_index("bytes") < 0:
+            raise ValueError(f"the file has no audio in a column `{column}`")
+        groups = range(self.file.num_row_groups)
+        sizes = [self.file.metadata.row_group(group).num_rows for group in groups]
+        self.borders = np.cumsum([0, *sizes])
+        self.pieces: Iterator[pa.RecordBatch] = iter(())
+        self.first = self.stop = 0  # rows that are in memory
+        self.group = -1
+        self.lock = threading.Lock()
+
+    def at(self, row: int) -> Mapping[str, Any] | None:
+        """The struct in a row. Going back, or to another row group, costs a search."""
+        with self.lock:
+            group = int(np.searchsorted(self.borders, row, side="right")) - 1
+            if group != self.group or row < self.first:
+                self.group, self.stop = group, int(self.borders[group])
+                self.pieces = self.file.iter_batches(
+                    ROWS, row_groups=[group], columns=[self.column], use_threads=False
+                )
+            while row >= self.stop:
+                self.piece = next(self.pieces).column(0)
+                self.first, self.stop = self.stop, self.stop + len(self.piece)
+            found: Mapping[str, Any] | None = self.piece[row - self.first].as_py()
+            return found
+
+
+@functools.lru_cache(maxsize=6)
+def _column(path: Path, column: str, size: int, changed: int) -> _Column:
+    return _Column(path, column)
+
+
+def _in_parquet(path: Path, column: str, row: int) -> Path | BinaryIO:
+    try:
+        state = path.stat()
+        reader = _column(path, column, state.st_size, state.st_mtime_ns)
+        if row >= reader.borders[-1]:
+            raise ValueError(f"the file has {reader.borders[-1]} rows")
+        audio = reader.at(row)
+        return source_of(audio or {"bytes": None}, path)
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file; set `data_root`") from None
+    except (ValueError, OSError, pa.ArrowException) as error:
+        _column.cache_clear()  # a reader that failed has lost its place
+        raise ValueError(f"{path}#{column}/{row}: cannot be read as audio ({error})") from None
