@@ -1,19 +1,29 @@
-"""Read the documents of a text file."""
+"""Read the documents, pairs or preferences of text files."""
 
+import importlib
 from pathlib import Path
 
-from slamflow import commandline, files, logs
-from slamflow.corpora.texts import text as documents
+import pyarrow as pa
+
+from slamflow import commandline, files, logs, rejections
+from slamflow.tables import rejected as rejected_table
 from slamflow.tables import sources as sources_table
 from slamflow.tables import text as text_table
 
 
 def main() -> None:
-    args = commandline.parser(__doc__, "sources", "text").parse_args()
+    parser = commandline.parser(__doc__, "sources", "text", "rejected", several=("heard",))
+    args = parser.parse_args()
     with logs.capture(args.log):
+        engine = importlib.import_module(f"slamflow.corpora.texts.{args.config['kind']}")
         sources = files.read_table(args.sources, sources_table.SCHEMA)
-        text = documents.read_text(args.config, sources, Path(args.machine["data_root"]))
-        logs.info(f"{len(text)} documents")
+        tables = [files.read_table(path, text_table.SCHEMA) for path in args.heard]
+        heard = pa.concat_tables(tables) if tables else None
+        data_root = Path(args.machine["data_root"])
+        text, rejected = engine.read(args.config, sources, data_root, heard)
+        files.write_table(rejected, args.rejected, rejected_table.SCHEMA)
+        kept = len(text["item"].unique())
+        rejections.check(kept, rejected, args.config["rejected_at_most"], args.text)
         files.write_table(text, args.text, text_table.SCHEMA)
 
 

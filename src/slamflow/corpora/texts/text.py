@@ -1,86 +1,83 @@
-"""Documents of a text file."""
+"""Documents of text files."""
 
-from collections.abc import Iterator, Mapping
+import contextlib
+import hashlib
+from collections.abc import Generator, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from slamflow import files
-from slamflow.tables import text as text_table
+from slamflow.corpora.generated.rows import Row
+from slamflow.corpora.texts import inputs, outputs
+from slamflow.corpora.texts.outputs import Rejected
 
 END_OF_TEXT = "<|endoftext|>"
 
 
-def read_text(source: Mapping[str, Any], sources: pa.Table, data_root: Path | None) -> pa.Table:
-    """The documents of a text file, blanks collapsed, each text once.
+def read(
+    config: Mapping[str, Any], sources: pa.Table, data_root: Path, heard: pa.Table | None = None
+) -> tuple[pa.Table, pa.Table]:
+    """The documents of text files, blanks collapsed, each text once.
 
     Args:
-        source: `format` (`paragraphs` parted by blank lines, `endoftext`, `lines`), `count` (the
-            first so many, null: all), `minimum_words` and `maximum_words` (others are left out).
-        sources: the one row that `sources.list_text` made.
+        config: `folder`, `format` (`paragraphs` parted by blank lines, `endoftext`, `lines`),
+            `count` (the first so many, null: all; what follows is not looked at), `minimum_words`,
+            `maximum_words`, and `members` for zips.
+        sources: what `listing.text` made.
 
     Returns:
-        A table of the text schema. The id counts all documents of the file, so that it stays the
-        same when count or lengths change.
+        A table of the text schema and one of the rejected schema: every document with a character
+        in it is in one of them. The id counts all documents of its file, so that it stays the same
+        when count or lengths change.
 
     Raises:
-        ValueError: the file is missing, has changed since it was listed, is not UTF-8, or no
-            document fits.
+        ValueError: a file cannot be read (see `inputs.parts`), or no document fits.
     """
-    listed = sources.to_pylist()[0]
-    if data_root is None:
-        raise ValueError(f"{listed['path']}: set `data_root` to where the data lie")
-    path = Path(data_root) / listed["path"]
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file; set `data_root` to where the data lie")
-    if files.sha256(path) != listed["sha256"]:
-        raise ValueError(f"{path}: has changed since it was listed; raise `source.version`")
-    fitting = _fitting(path, source)
-    rows = [
-        (f"{path.stem}-{number:06d}", f"{path.stem}-{number:06d}", "document", "", text, None)
-        for number, text in islice(fitting, source.get("count"))
-    ]
-    if not rows:
-        raise ValueError(
-            f"{path}: no document of {source['format']} has {source['minimum_words']} to "
-            f"{source['maximum_words']} words; mend `source.format` or the numbers"
-        )
-    names = text_table.SCHEMA.names
-    return pa.Table.from_pylist(
-        [dict(zip(names, row, strict=True)) for row in rows], text_table.SCHEMA
-    )
+    rejected: list[Rejected] = []
+    with contextlib.closing(_fitting(config, sources, data_root, rejected)) as fitting:
+        return outputs.tables(islice(fitting, config.get("count")), rejected, sources)
 
 
-def _fitting(path: Path, source: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
-    seen: set[str] = set()
-    for number, document in enumerate(_documents(path, source["format"])):
-        words = document.split()
-        text = " ".join(words)
-        if source["minimum_words"] <= len(words) <= source["maximum_words"] and text not in seen:
-            seen.add(text)
-            yield number, text
+def _fitting(
+    config: Mapping[str, Any], sources: pa.Table, data_root: Path, rejected: list[Rejected]
+) -> Generator[Row, None, None]:
+    seen: set[bytes] = set()
+    for part in inputs.parts(config, sources, data_root):
+        for number, document in enumerate(_documents(part, config["format"])):
+            name = f"{part.prefix}-{number:06d}"
+            text = " ".join(document.split())
+            reason = outputs.flaw(text, config)
+            digest = b"" if reason else hashlib.blake2b(text.encode(), digest_size=8).digest()
+            if digest in seen:
+                reason = "duplicate text"
+            if reason:
+                rejected.append((name, part.source, reason))
+                continue
+            seen.add(digest)
+            yield name, name, "document", "", text, None
 
 
-def _documents(path: Path, form: str) -> Iterator[str]:
-    """All documents with a word in them, read as a stream."""
-    parts: list[str] = []
-    with path.open(encoding="utf-8-sig") as lines:
-        try:
-            for line in lines:
-                pieces = line.split(END_OF_TEXT) if form == "endoftext" else [line]
-                for index, piece in enumerate(pieces):
-                    border = (form == "paragraphs" and not piece.strip()) or index > 0
-                    if border and "".join(parts).strip():
-                        yield "".join(parts)
-                    parts = [] if border else parts
-                    parts.append(piece)
-                if form == "lines":
-                    if line.strip():
-                        yield line
-                    parts = []
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{path}: not UTF-8 ({error.reason}); convert the file") from None
-    if "".join(parts).strip():
-        yield "".join(parts)
+def _documents(part: inputs.Part, form: str) -> Iterator[str]:
+    """All documents with a character in them, read as a stream."""
+    pieces: list[str] = []
+    size = 0
+    for line in part.lines:
+        for index, piece in enumerate(line.split(END_OF_TEXT) if form == "endoftext" else [line]):
+            if form == "lines" or index > 0 or (form == "paragraphs" and not piece.strip()):
+                yield from _joined(pieces)
+                pieces, size = [], 0
+            pieces.append(piece)
+            size += len(piece)
+        if size > inputs.LONGEST:
+            raise ValueError(
+                f"{part.source}: a document of more than {inputs.LONGEST} characters: mend "
+                f"`source.format`, which is {form}"
+            )
+    yield from _joined(pieces)
+
+
+def _joined(pieces: list[str]) -> Iterator[str]:
+    if (document := "".join(pieces)).strip():
+        yield document
