@@ -3,7 +3,7 @@
 import contextlib
 import importlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -117,7 +117,7 @@ def _engine(synthesiser: Mapping[str, Any]) -> Any:
 
 def _results(
     rows: list[Row], config: Mapping[str, Any], machine: Mapping[str, Any]
-) -> Iterator[Row]:
+) -> Generator[Row, None, None]:
     """Rows of the speech table, and of the table of rejected ones, in the order of `rows`."""
     synthesiser, wanted = config["synthesiser"], config["speech"]["sampling_rate"]
     engine = _engine(synthesiser)
@@ -152,6 +152,8 @@ def _request(row: Row, rendition: int, config: Mapping[str, Any]) -> voices.Requ
         return "empty text"
     if not any(character.isalnum() for character in said):
         return voices.NOTHING
+    if phonemes and config["synthesiser"]["engine"] != "espeak":
+        return voices.NO_PHONEMES
     seed = config["speech"]["seed"]
     manner = draw(config["synthesiser"], seed, row["item"] or row["id"], rendition)
     return voices.Request(text, phonemes, *manner, seed=f"{seed}/{rendition}/{row['id']}")
