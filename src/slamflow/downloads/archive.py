@@ -1,0 +1,137 @@
+"""Downloads of archives and single files by their addresses."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from slamflow import files, folders, logs
+from slamflow.downloads import retrying, space, transfer, unpacking
+from slamflow.downloads.place import Place, Row, described, walked
+
+
+def fetch(config: Mapping[str, Any], place: Place) -> list[Row]:
+    """Fetch archives one after the other, and unpack them into `place.files`.
+
+    A file that is no archive is kept under the name that its address ends with. Of two files with
+    one path, the later archive's stays.
+
+    Args:
+        config: `archives`, a list of `url` and `checksum`, which may be None; and `strip`.
+
+    Returns:
+        The files by path.
+
+    Raises:
+        ValueError: an address is refused, a checksum wrong, an archive damaged or not safe; or
+            the disk has too little room.
+        retrying.Passing: a server cannot be reached.
+        OSError: the disk is full.
+    """
+    sources = [
+        transfer.Source(entry["url"], None, entry["checksum"]) for entry in config["archives"]
+    ]
+    try:
+        sizes = _sizes(sources, place)
+        found: dict[str, Row] = {}
+        for number, source in enumerate(sources):
+            if not _done(place, number).exists():
+                _one(source, sizes[number], number, config["strip"], place)
+            folders.remove(_folder(place, number))
+            rows = json.loads(_done(place, number).read_text())
+            if again := found.keys() & {row[0] for row in rows}:
+                logs.info(f"{source.shown} replaces {len(again)} files, such as {min(again)}")
+            found |= {path: (path, size, sha256) for path, size, sha256 in rows}
+        unpacking.check_links(place.files)
+    except retrying.Refused as error:
+        raise ValueError(
+            f"{error}; mend `url`, or see with a browser what the server wants"
+        ) from None
+    except unpacking.Unsafe as error:
+        raise ValueError(f"{place.files}: refused, {error}") from None
+    return sorted(found.values())
+
+
+def _sizes(sources: list[transfer.Source], place: Place) -> dict[int, int]:
+    """Bytes of each archive that is not done, 0 if the server does not tell.
+
+    Raises:
+        ValueError: they do not fit. While it is unpacked, an archive takes its size once more at
+            the least; how much exactly, its members say later.
+    """
+    pending = {i: source for i, source in enumerate(sources) if not _done(place, i).exists()}
+    sizes = {i: transfer.size(source, place.patience) for i, source in pending.items()}
+    there = sum(transfer.arrived(_path(place, i, source)) for i, source in pending.items())
+    packed = (i for i, source in pending.items() if unpacking.named_archive(_name(source)))
+    needed = sum(sizes.values()) - there + max((sizes[i] for i in packed), default=0)
+    space.check(needed, place.partial, "the rest of the download, with unpacking,")
+    return sizes
+
+
+def _one(source: transfer.Source, size: int, number: int, strip: int, place: Place) -> None:
+    """Fetch and unpack one archive; its rows are written when its files are on the disk."""
+    path = _path(place, number, source)
+    if not path.exists():
+        label = f"{place.label}: {path.name}"
+        done = transfer.arrived(path)
+        meter = transfer.Meter(label, size, done, place.patience.stop)
+        transfer.download(source, path, meter, place.patience)
+    place.files.mkdir(parents=True, exist_ok=True)
+    if unpacking.is_archive(path):
+        unpacked = place.partial / "unpacking"
+        folders.remove(unpacked)
+        unpacked.mkdir()
+        try:
+            unpacking.unpack(path, unpacked, strip, source.shown, place.label)
+            rows = described(unpacked, walked(unpacked), place.connections)
+            _merge(unpacked, place.files, source.shown)
+        finally:
+            folders.remove(unpacked)
+    elif unpacking.named_archive(path.name):
+        raise ValueError(
+            f"{source.shown}: is no tar or zip archive by its content; see {path}, mend `url`, and"
+            " delete that file to fetch it anew"
+        )
+    else:
+        rows = described(path.parent, [path.name], 1)
+        folders.link(path, place.files / path.name)
+    os.sync()  # of a million files, far quicker than one after the other
+    files.write_json(rows, _done(place, number))
+
+
+def _merge(unpacked: Path, folder: Path, shown: str) -> None:
+    """Move what is unpacked to what earlier archives gave; links move as links."""
+    try:
+        for parent, names, others in os.walk(unpacked):
+            target = folder / Path(parent).relative_to(unpacked)
+            target.mkdir(exist_ok=True)
+            for name in others + [name for name in names if Path(parent, name).is_symlink()]:
+                os.replace(Path(parent, name), target / name)
+    except OSError as error:
+        if error.errno in space.FULL:
+            raise
+        raise ValueError(
+            f"{shown}: does not fit the archives before it: {logs.describe(error)}; give it a"
+            " download of its own"
+        ) from None
+
+
+def _name(source: transfer.Source) -> str:
+    name = unquote(Path(urlsplit(source.url).path).name)
+    if not name or "/" in name or "\0" in name:
+        raise ValueError(f"{source.shown}: does not end with the name of a file; mend `url`")
+    return name
+
+
+def _folder(place: Place, number: int) -> Path:
+    return place.partial / "archives" / f"{number:04d}"
+
+
+def _path(place: Place, number: int, source: transfer.Source) -> Path:
+    return _folder(place, number) / _name(source)
+
+
+def _done(place: Place, number: int) -> Path:
+    return place.partial / "done" / f"{number:04d}.json"

@@ -1,0 +1,154 @@
+"""Bring a pinned download into `{data_root}/downloads/{name}/`, once, and list its files.
+
+Beside that folder lie, hidden, `.{name}.lock` and, while it is made, `.{name}.partial/`. In it lies
+`.slamflow.json`: the block, the commit of a repository, and path, bytes and sha256 of each file.
+"""
+
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from slamflow import files, folders, logs
+from slamflow.downloads import archive, hub, retrying, space
+from slamflow.downloads.place import RECORD, Place, described, walked
+from slamflow.tables import downloads as downloads_table
+
+
+def fetch(name: str, config: Mapping[str, Any], machine: Mapping[str, Any], label: str) -> pa.Table:
+    """Fetch a download, or adopt it where it is there.
+
+    A folder without a record was put in place by hand: it is believed and recorded.
+
+    Args:
+        config: the block; its `kind` is `huggingface` (see `hub.fetch`) or `archive` (see
+            `archive.fetch`).
+        machine: `data_root`, and of transfers `connections`, `retries` and `retry_wait` (s).
+        label: of the progress.
+
+    Returns:
+        A table of the downloads schema, sorted by path.
+
+    Raises:
+        ValueError: it cannot be had, or the folder holds something else; one line says what to do.
+    """
+    downloads = Path(machine["data_root"]) / "downloads"
+    downloads.mkdir(parents=True, exist_ok=True)
+    lock = folders.locked(
+        downloads / f".{name}.lock", fcntl.LOCK_EX, "another job that fetches this download"
+    )
+    folder = downloads / name
+    place = Place(
+        downloads / f".{name}.partial",
+        label,
+        machine.get("connections", 4),
+        retrying.Patience(machine.get("retries", 7), machine.get("retry_wait", 1.0)),
+    )
+    try:
+        os.pwrite(lock, f"{socket.gethostname()}, process {os.getpid()}\n".encode(), 0)
+        if (folder / RECORD).exists():
+            rows = _adopted(folder, config)
+        elif folder.exists():
+            rows = _by_hand(folder, config, place)
+        else:
+            rows = _fetched(folder, config, place)
+        if not place.files.exists():  # else it is an unfinished download, and its user's
+            folders.remove(place.partial)
+    except OSError as error:
+        if error.errno not in space.FULL:
+            raise
+        free = space.shown(space.free(downloads))
+        raise ValueError(
+            f"{downloads}: the disk is full ({error.strerror}, {free} free); make room and run"
+            " again: the download goes on where it was"
+        ) from None
+    finally:
+        folders.unlock(lock)
+    paths = [f"downloads/{name}/{row[0]}" for row in rows]
+    table = pa.table(
+        [paths, [row[1] for row in rows], [row[2] for row in rows]], schema=downloads_table.SCHEMA
+    )
+    return table.sort_by("path")
+
+
+def _fetched(folder: Path, config: Mapping[str, Any], place: Place) -> list[Any]:
+    place.files.mkdir(parents=True, exist_ok=True)
+    block = place.partial / "block.json"
+    if block.exists():
+        _compare(json.loads(block.read_text()), config, place.partial)
+    files.write_json(config, block)
+    commit = None
+    try:
+        if config["kind"] == "huggingface":
+            commit, rows = hub.fetch(config, place)
+        else:
+            rows = archive.fetch(config, place)
+    except retrying.Passing as error:
+        raise ValueError(
+            f"{error}, {place.patience.retries + 1} times; check the network and the proxy and run"
+            f" again (it goes on where it was), or put the files into {folder} by hand, under their"
+            " paths in the download"
+        ) from None
+    _record(place.files, config, rows, commit=commit)
+    os.rename(place.files, folder)
+    folders.sync_one(folder.parent)
+    return rows
+
+
+def _by_hand(folder: Path, config: Mapping[str, Any], place: Place) -> list[Any]:
+    paths = walked(folder, follow=True)
+    if not paths:
+        raise ValueError(f"{folder}: holds no file; delete it to fetch the download")
+    logs.say(f"{folder}: {len(paths)} files were put here by hand, and are believed as they are")
+    rows = described(folder, paths, place.connections)
+    _record(folder, config, rows, by_hand=True)
+    return rows
+
+
+def _record(folder: Path, config: Mapping[str, Any], rows: list[Any], **facts: Any) -> None:
+    files.write_json({"block": config, "files": rows, **facts}, folder / RECORD)
+
+
+def _adopted(folder: Path, config: Mapping[str, Any]) -> list[Any]:
+    """The rows of a finished folder's record.
+
+    Raises:
+        ValueError: it is of another block, or a file is missing or has another size.
+    """
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        block, rows = record["block"], record["files"]
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(
+            f"{folder / RECORD}: is damaged; delete it, and the files are believed as they are"
+        ) from None
+    _compare(block, config, folder)
+    for path, size, _ in rows:
+        try:
+            found = (folder / path).stat().st_size
+        except OSError:
+            found = None
+        if found != size:
+            state = "is missing" if found is None else f"has {found} bytes instead of {size}"
+            raise ValueError(
+                f"{folder / path}: {state}; put it back, or delete {folder} to fetch it all anew"
+            )
+    logs.info(f"{folder}: {len(rows)} files are there")
+    return rows
+
+
+def _compare(found: Mapping[str, Any], config: Mapping[str, Any], folder: Path) -> None:
+    differing = [
+        key for key in sorted(found.keys() | config.keys()) if found.get(key) != config.get(key)
+    ]
+    if differing:
+        keys = ", ".join(f"`{key}`" for key in differing)
+        raise ValueError(
+            f"{folder}: is of a block with other {keys}; delete it, or give this download another"
+            " name"
+        )
