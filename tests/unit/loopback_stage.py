@@ -50,14 +50,17 @@ class Stage:
     def run(self, config: Mapping[str, Any]) -> tuple[int, list[str]]:
         """Run the script in this process: its exit status and what it says on the terminal."""
         self.patch.setattr(sys, "argv", self.arguments(config))
-        # As in a process of its own, and not the file that pytest captures with.
-        self.patch.setattr(sys, "stderr", open(2, "w", buffering=1, closefd=False))
         self.capfd.readouterr()
-        try:
-            runpy.run_path(str(SCRIPT), run_name="__main__")
-            status = 0
-        except SystemExit as end:
-            status = int(str(end.code))
+        # As in a process of its own, and not the file that pytest captures with.
+        with open(2, "w", buffering=1, closefd=False) as stderr:
+            self.patch.setattr(sys, "stderr", stderr)
+            try:
+                runpy.run_path(str(SCRIPT), run_name="__main__")
+                status = 0
+            except SystemExit as end:
+                status = int(str(end.code))
+            finally:
+                self.patch.setattr(sys, "stderr", sys.__stderr__)
         return status, self.capfd.readouterr().err.splitlines()
 
     def succeeds(self, config: Mapping[str, Any], content: Mapping[str, bytes]) -> pa.Table:

@@ -133,13 +133,12 @@ def test_finished_archives_are_not_fetched_again(stage: Stage, server: Server) -
 
 
 def test_killed_while_unpacking(stage: Stage, server: Server) -> None:
-    content = {f"{i % 30}/{i}": bytes([i % 256]) * 100 for i in range(2000)}
+    content = {f"{i % 30}/{i}": bytes([i % 256]) * 100 for i in range(800)}
     server.files["/many.tar"] = packed(content, "w:")
     stage.killed(block(server, "many.tar"), lambda: (stage.partial / "unpacking/20").exists())
     server.asked.clear()
     stage.succeeds(block(server, "many.tar"), content)
-    assert all("range" not in headers for _, _, headers in server.asked)
-    assert len(server.asked) == 1  # for the size; the file was there
+    assert not server.asked  # the file was there
 
 
 @pytest.mark.parametrize("validators", [True, False])

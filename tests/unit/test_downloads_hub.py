@@ -2,6 +2,7 @@
 
 import json
 import random
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 import pytest
 from loopback import Hub, Reply, Server, serving
 from loopback_stage import Stage
+
+from slamflow import files
+from slamflow.tables import downloads as downloads_table
 
 CONTENT = {
     "README.md": b"# stories\n",
@@ -68,10 +72,6 @@ def test_all_files(stage: Stage, hub: Hub, kind: str, revision: str) -> None:
 def test_patterns(stage: Stage) -> None:
     line = stage.fails(block(patterns=["data/*.parquet", "*.flac"]))
     assert "people/stories: none of its 5 files matches '*.flac'; mend `patterns`" in line
-    folder = stage.partial
-    assert "delete" in stage.fails(block(patterns=["data/*.parquet"])) and folder.exists()
-    for path in sorted(folder.rglob("*"), reverse=True):
-        path.rmdir() if path.is_dir() else path.unlink()
     stage.succeeds(block(patterns=["data/*.parquet"]), DATA)
 
 
@@ -99,8 +99,6 @@ def test_a_gated_repository(stage: Stage, hub: Hub) -> None:
 def test_unknown_names(stage: Stage) -> None:
     line = stage.fails(block(revision="v9"))
     assert "people/stories: has no revision 'v9'" in line
-    for path in (stage.partial / "block.json", stage.partial / "files"):
-        path.unlink() if path.is_file() else path.rmdir()
     assert "there is no such dataset" in stage.fails(block(repository="people/none"))
 
 
@@ -136,11 +134,13 @@ def _of(hub: Hub, answer: Any, path: str, query: str, headers: dict[str, str]) -
 
 
 def test_waits_and_tries_again(stage: Stage, hub: Hub, cdn: Server) -> None:
-    wait = Reply(429, b"", {"Retry-After": "1"})
+    wait = Reply(429, b"", {"RateLimit": '"api";r=0;t=1'})
     hub.faults["/api/datasets/people/stories/revision/main"] = [wait, Reply(500)]
     hub.faults[f"/datasets/people/stories/resolve/{hub.commit}/README.md"] = [Reply(503)]
     cdn.faults[address(DATA["data/0.parquet"], cdn)] = [Reply(500), Reply(500)]
+    start = time.monotonic()
     stage.succeeds(block(), CONTENT)
+    assert time.monotonic() - start > 1
 
 
 def test_errors_for_ever(stage: Stage, hub: Hub, cdn: Server) -> None:
@@ -174,6 +174,25 @@ def test_no_network(stage: Stage, hub: Hub) -> None:
     host = hub.address.removeprefix("http://")
     assert f"{host} cannot be reached (Connection refused)" in line
     assert f"put the files into {stage.folder} by hand" in line
+
+
+def test_offline(stage: Stage) -> None:
+    stage.patch.setenv("HF_HUB_OFFLINE", "1")  # read by huggingface_hub when it is imported
+    process = stage.start(block())
+    assert process.wait(20) == 1
+    lines = stage.capfd.readouterr().err.splitlines()
+    assert len(lines) == 1 and "HF_HUB_OFFLINE is set: unset it" in lines[0]
+    assert not stage.folder.exists() and not stage.manifest.exists()
+
+
+def test_put_in_place_by_hand(stage: Stage, hub: Hub) -> None:
+    for path in ("data/0.parquet", ".cache/huggingface/download/data/0.parquet.metadata"):
+        (stage.folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (stage.folder / path).write_bytes(b"PAR1")
+    status, lines = stage.run(block())
+    assert status == 0 and "1 files were put here by hand" in lines[0]
+    table = files.read_table(stage.manifest, downloads_table.SCHEMA)
+    assert table["path"].to_pylist() == ["downloads/thing/data/0.parquet"] and not hub.asked
 
 
 def test_paths_that_lead_out(stage: Stage, hub: Hub) -> None:

@@ -77,10 +77,12 @@ def fetch(name: str, config: Mapping[str, Any], machine: Mapping[str, Any], labe
 
 
 def _fetched(folder: Path, config: Mapping[str, Any], place: Place) -> list[Any]:
-    place.files.mkdir(parents=True, exist_ok=True)
     block = place.partial / "block.json"
-    if block.exists():
+    if set(walked(place.partial)) - {"block.json", "commit"}:
         _compare(json.loads(block.read_text()), config, place.partial)
+    else:  # nothing has come yet
+        folders.remove(place.partial)
+    place.files.mkdir(parents=True, exist_ok=True)
     files.write_json(config, block)
     commit = None
     try:
@@ -101,7 +103,9 @@ def _fetched(folder: Path, config: Mapping[str, Any], place: Place) -> list[Any]
 
 
 def _by_hand(folder: Path, config: Mapping[str, Any], place: Place) -> list[Any]:
-    paths = walked(folder, follow=True)
+    # What `hf download --local-dir` leaves beside the files is no part of them.
+    kept = ".cache/huggingface/"
+    paths = [path for path in walked(folder, follow=True) if not path.startswith(kept)]
     if not paths:
         raise ValueError(f"{folder}: holds no file; delete it to fetch the download")
     logs.say(f"{folder}: {len(paths)} files were put here by hand, and are believed as they are")

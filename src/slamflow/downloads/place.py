@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from slamflow import files
+from slamflow import files, folders
 from slamflow.downloads import retrying
 
 RECORD = ".slamflow.json"  # what a finished folder is
@@ -30,9 +30,10 @@ class Place:
 
 
 def described(folder: Path, paths: Iterable[str], threads: int) -> list[Row]:
-    """Rows of files below `folder`, sorted by path."""
+    """Rows of files below `folder`, sorted by path; each file is on the disk, too."""
 
     def describe(path: str) -> Row:
+        folders.sync_one(folder / path)
         return path, (folder / path).stat().st_size, files.sha256(folder / path)
 
     with concurrent.futures.ThreadPoolExecutor(threads) as pool:

@@ -1,13 +1,14 @@
 """Failures that may pass are waited for; others are not."""
 
+import email.utils
+import re
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import tenacity
-from urllib3.exceptions import InvalidHeader
-from urllib3.util import Retry
 
 from slamflow import logs
 
@@ -68,7 +69,7 @@ def refusal(status: int, reason: str, headers: Mapping[str, Any], who: str) -> E
     message = f"{who} answered {status} {reason}".rstrip()
     if status not in PASSING:
         return Refused(message, status)
-    after = _asked(headers.get("Retry-After"))
+    after = _asked(headers)
     if after > LONGEST_ASKED:
         return Refused(f"{message} and asks to wait for {after / 3600:.1f} hours", status)
     return Passing(message, after)
@@ -85,11 +86,20 @@ def cause(error: BaseException) -> str:
     return words
 
 
-def _asked(value: str | None) -> float:
-    """Seconds of a Retry-After header, which is a number or a date (RFC 9110, 10.2.3)."""
+def _asked(headers: Mapping[str, Any]) -> float:
+    """Seconds that a server asks to wait for.
+
+    Retry-After is a number or a date (RFC 9110, 10.2.3); the hub may send, instead, the end of its
+    window in RateLimit (draft-ietf-httpapi-ratelimit-headers).
+    """
+    value = headers.get("Retry-After", "").strip()
+    if not value and (window := re.search(r"\br=0;.*\bt=(\d+)", headers.get("RateLimit", ""))):
+        value = window[1]
     try:
-        return Retry(retry_after_max=10**9).parse_retry_after(value) if value else 0.0
-    except InvalidHeader:
+        if value.isdecimal():
+            return float(value)
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except (TypeError, ValueError):
         return 0.0
 
 
