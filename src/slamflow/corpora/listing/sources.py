@@ -118,7 +118,7 @@ def _header(row: Mapping[str, Any], path: str) -> Header:
 
 def _duration(path: str) -> float | None:
     try:
-        info = soundfile.info(path)
+        info = soundfile.info(os.fsencode(path))
     except (OSError, TypeError, soundfile.SoundFileError):  # TypeError: headerless, by its suffix
         return None
     return info.frames / info.samplerate if info.frames < LONGEST else None
@@ -172,12 +172,14 @@ def walk(folder: Path) -> Iterator[str]:
         raise ValueError(f"{error.filename}: cannot be listed ({error.strerror})") from None
 
     for parent, folders, names in os.walk(start, onerror=unreadable, followlinks=True):
-        real = os.path.realpath(parent)
-        folders[:] = [
-            name
-            for name in folders
-            if not os.path.islink(f"{parent}/{name}")
-            or not (real + "/").startswith(os.path.realpath(f"{parent}/{name}") + "/")
-        ]  # but for a link to where we come from, which has no end
+        folders[:] = [name for name in folders if not _returns(parent, name)]
         prefix = parent[len(start) :].lstrip("/")
         yield from (f"{prefix}/{name}" if prefix else name for name in names)
+
+
+def _returns(parent: str, name: str) -> bool:
+    """Whether a folder is a link to one that it lies in, which has no end."""
+    path = os.path.join(parent, name)
+    if not os.path.islink(path):
+        return False
+    return Path(os.path.realpath(parent)).is_relative_to(os.path.realpath(path))

@@ -40,7 +40,9 @@ def attach(listed: pa.Table, folder: Path, names: Sequence[str]) -> pa.Table:
     where = pc.coalesce(pc.index_in(ids, value_set=keys), by_name)
     logs.info(f"texts for {len(where) - where.null_count} of {len(listed)} files")
     position = listed.schema.get_field_index("text")
-    return listed.set_column(position, listed.schema.field("text"), spoken["text"].take(where))
+    texts = spoken["text"].take(where)
+    texts = pc.if_else(pc.equal(texts, ""), None, texts)
+    return listed.set_column(position, listed.schema.field("text"), texts)
 
 
 def _unique_stems(names: pa.Array) -> pa.Array:

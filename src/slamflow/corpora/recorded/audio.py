@@ -190,7 +190,7 @@ def _utterance(
         "role": listed["role"] or "document",
         "group": listed["group"] or "",
         "rendition": listed["rendition"] or 0,
-        "text": part.get("text"),
+        "text": part.get("text") or None,
         "speaker": part.get("speaker") or listed["speaker"],
         "audio": {"bytes": None, "path": listed["path"]},
         "start": first / rate,

@@ -92,13 +92,14 @@ def _blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
     chunk = max(1, CHUNK // file.channels)
     parts: list[np.ndarray] = []
     held = 0
-    while True:
-        samples = file.read(min(chunk, size - held), dtype="float32", always_2d=True)
+    whole = True
+    while whole:
+        wanted = min(chunk, size - held)
+        samples = file.read(wanted, dtype="float32", always_2d=True)
+        whole = len(samples) == wanted  # behind a hole more may follow, but not in its place
         with np.errstate(all="ignore"):  # what is not finite is found later
             parts.append(samples.mean(axis=1, dtype=np.float32))
         held += len(samples)
-        if held and (held == size or not len(samples)):
+        if held and (held == size or not whole):
             yield np.concatenate(parts)
             parts, held = [], 0
-        if not len(samples):
-            return

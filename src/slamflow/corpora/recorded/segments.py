@@ -84,8 +84,8 @@ def _segment(row: Segment) -> Segment:
 
 def _repeated(names: pa.ChunkedArray) -> np.ndarray:
     """Whether a name stood before, for each."""
-    codes = names.combine_chunks().dictionary_encode().indices
-    known = codes.fill_null(-1).to_numpy()
+    named = pc.if_else(pc.equal(names, ""), None, names).combine_chunks()
+    known = named.dictionary_encode().indices.fill_null(-1).to_numpy()
     _, first = np.unique(known, return_index=True)
     repeated = known >= 0
     repeated[first] = False
