@@ -129,10 +129,14 @@ class _Column:
         groups = range(self.file.num_row_groups)
         sizes = [self.file.metadata.row_group(group).num_rows for group in groups]
         self.borders = np.cumsum([0, *sizes])
-        self.pieces: Iterator[pa.RecordBatch] = iter(())
-        self.first = self.stop = 0  # rows that are in memory
-        self.group = -1
         self.lock = threading.Lock()
+        self.forget()
+
+    def forget(self) -> None:
+        """Let go of what is in memory, and of the place."""
+        self.group, self.first, self.stop = -1, 0, 0  # row group, and its rows in memory
+        self.piece: pa.Array | None = None
+        self.pieces: Iterator[pa.RecordBatch] = iter(())
 
     def at(self, row: int) -> Mapping[str, Any] | None:
         """The struct in a row. Going back, or to another row group, costs a search."""
@@ -146,11 +150,14 @@ class _Column:
             while row >= self.stop:
                 self.piece = next(self.pieces).column(0)
                 self.first, self.stop = self.stop, self.stop + len(self.piece)
+            assert self.piece is not None
             found: Mapping[str, Any] | None = self.piece[row - self.first].as_py()
+            if row + 1 == self.borders[group + 1]:
+                self.forget()  # pages of 100 MB are common
             return found
 
 
-@functools.lru_cache(maxsize=6)
+@functools.lru_cache(maxsize=3)  # prompt, chosen and rejected
 def _column(path: Path, column: str, size: int, changed: int) -> _Column:
     return _Column(path, column)
 
