@@ -16,6 +16,7 @@ HALF = plan.half(None if workflow.remote_exec else workflow.resource_settings.co
 
 wildcard_constraints:
     shard=r"\d{4}",
+    download=plan.names("downloads"),
     corpus=plan.names("corpora"),
     hubert=plan.names("huberts"),
     tokeniser=plan.names("tokenisers"),

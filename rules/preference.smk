@@ -17,7 +17,7 @@ rule build_preferences:
     benchmark:
         "results/timings/build_preferences/{tokeniser}/{corpus}.tsv"
     wildcard_constraints:
-        corpus=plan.names("corpora", content="preferences"),
+        corpus=plan.names("corpora", holds="preferences"),
     conda:
         "../envs/slamflow.yaml"
     threads: 1
@@ -45,7 +45,7 @@ rule score_references:
     benchmark:
         "results/timings/score_references/{model}/{corpus}.tsv"
     wildcard_constraints:
-        corpus=plan.names("corpora", content="preferences"),
+        corpus=plan.names("corpora", holds="preferences"),
     priority: 1  # the aligned model waits for it
     conda:
         "../envs/slamflow.yaml"

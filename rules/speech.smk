@@ -1,7 +1,8 @@
 """Speech of a corpus: synthesised from its text, or cut from recordings.
 
 Inputs: results/text/{corpus}.parquet or results/sources/{corpus}.parquet
-Outputs: results/speech/{corpus}/{shard}.parquet, results/rejected/{corpus}/{shard}.parquet
+Outputs: results/speech/{corpus}/{shard}.parquet, results/rejected/{corpus}/{shard}.parquet,
+    results/alignments/{corpus}/{shard}.parquet
 """
 
 
@@ -17,13 +18,14 @@ rule synthesise_speech:
     benchmark:
         "results/timings/synthesise_speech/{corpus}/{shard}.tsv"
     wildcard_constraints:
-        corpus=plan.names("corpora", source="generated|text"),
+        corpus=plan.names("corpora", recorded="False"),
     conda:
         "../envs/slamflow.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=240,
+        gpu=plan.engine_gpus("synthesise_speech"),
     params:
         config=plan.block("synthesise_speech"),
         code=plan.code("synthesise_speech"),
@@ -46,7 +48,7 @@ rule cut_audio:
     benchmark:
         "results/timings/cut_audio/{corpus}/{shard}.tsv"
     wildcard_constraints:
-        corpus=plan.names("corpora", source="audio"),
+        corpus=plan.names("corpora", recorded="True"),
     conda:
         "../envs/slamflow.yaml"
     threads: 1
@@ -56,8 +58,37 @@ rule cut_audio:
     params:
         config=plan.block("cut_audio"),
         code=plan.code("cut_audio"),
-        machine=plan.machine(),
+        machine=plan.machine("corpora", "source"),
     shell:
         "python workflow_scripts/cut_audio.py --sources {input.sources:q}"
         " --shard {wildcards.shard:q} --speech {output.speech:q} --rejected {output.rejected:q}"
+        " --config {params.config:q} --machine {params.machine:q} --log {log:q}"
+
+
+rule align_speech:
+    """Find the words of a shard of speech whose text is known."""
+    input:
+        speech="results/speech/{corpus}/{shard}.parquet",
+    output:
+        alignments="results/alignments/{corpus}/{shard}.parquet",
+    log:
+        "results/logs/align_speech/{corpus}/{shard}.log",
+    benchmark:
+        "results/timings/align_speech/{corpus}/{shard}.tsv"
+    wildcard_constraints:
+        corpus=plan.names("corpora", aligned="True"),
+    conda:
+        "../envs/slamflow.yaml"
+    threads: 4
+    resources:
+        mem_mb=4000,
+        runtime=240,
+        gpu=plan.engine_gpus("align_speech"),
+    params:
+        config=plan.block("align_speech"),
+        code=plan.code("align_speech"),
+        machine=plan.machine(),
+    shell:
+        "python workflow_scripts/align_speech.py --speech {input.speech:q}"
+        " --alignments {output.alignments:q}"
         " --config {params.config:q} --machine {params.machine:q} --log {log:q}"

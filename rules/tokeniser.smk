@@ -107,6 +107,9 @@ rule measure_quality:
         speech=lambda w: plan.speech(plan.config.tokenisers[w.tokeniser].corpora),
         codebook="results/tokenisers/{tokeniser}/kmeans.safetensors",
         hubert=lambda w: plan.hubert(w.tokeniser),
+        alignments=lambda w: plan.alignments(
+            plan.config.tokenisers[w.tokeniser].corpora
+        ),
     output:
         quality="results/tokenisers/{tokeniser}/quality.json",
     log:
@@ -128,7 +131,8 @@ rule measure_quality:
         machine=plan.machine("tokenisers"),
     shell:
         "python workflow_scripts/measure_quality.py --speech {input.speech:q}"
-        " --codebook {input.codebook:q} --hubert {input.hubert:q} --quality {output.quality:q}"
+        " --codebook {input.codebook:q} --hubert {input.hubert:q}"
+        " --alignments {input.alignments:q} --quality {output.quality:q}"
         " --config {params.config:q} --machine {params.machine:q} --log {log:q}"
 
 

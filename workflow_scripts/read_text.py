@@ -23,7 +23,7 @@ def main() -> None:
         text, rejected = engine.read(args.config, sources, data_root, heard)
         files.write_table(rejected, args.rejected, rejected_table.SCHEMA)
         kept = len(text["item"].unique())
-        rejections.check(kept, rejected, args.config["rejected_at_most"], args.text)
+        rejections.check(kept, rejected, args.machine["rejected_at_most"], args.text)
         files.write_table(text, args.text, text_table.SCHEMA)
 
 

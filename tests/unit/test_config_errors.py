@@ -74,8 +74,8 @@ def test_a_file_that_is_no_text(root: Path) -> None:
         ("models: {slm: {kind: pretrai}}", "models.slm.kind: there is no pretrai, only pretrain,"
          " align, ngram. Did you mean pretrain?"),
         ("models: {slm: {kind: null}}", "models.slm.kind: is missing"),
-        ("corpora: {stories: {speech: null}}", "corpora.stories: recorded speech (source.kind:"
-         " audio) has no `speech` block, every text has one"),
+        ("corpora: {stories: {speech: null}}", "corpora.stories: text (source.kind: generated)"
+         " needs a `speech` block"),
         ("corpora: {lexical: {source: {minimum_heard: null}}}",
          "corpora.lexical.source: content: lexical needs `minimum_heard`"),
         ("models: {slm: {training: {steps: null}}}",

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from slamflow.config.load import load
-from slamflow.config.schema_corpora import GeneratedSource
+from slamflow.config.schema_sources import GeneratedSource
 
 ROOT = Path(__file__).parents[2]
 LAYERS = json.loads((ROOT / "resources/hubert-pocket/config.json").read_text())["num_hidden_layers"]
@@ -40,7 +40,8 @@ def error(text: str, recipe: str = "pocket", root: Path = ROOT) -> str:
         ("corpora: {tinystories: {source: {minimum_words: 61}}}",
          "corpora.tinystories.source: minimum_words 61 is above maximum_words 60"),
         ("corpora: {tinystories: {source: {file: ''}}}",
-         "corpora.tinystories.source.file: String should have at least 1 character, not ''"),
+         "corpora.tinystories.source.file: '' is no pattern of files below a folder:"
+         " Unacceptable pattern: ''"),
         ("corpora: {librispeech: {source: {minimum: 20}}}",
          "corpora.librispeech.source: minimum 20 is not below maximum 20"),
         ("corpora: {librispeech: {source: {speaker: '(1'}}}",
@@ -106,7 +107,7 @@ def error(text: str, recipe: str = "pocket", root: Path = ROOT) -> str:
         ("mixtures: {stories: {corpora: [stories, stories]}}",
          "mixtures.stories.corpora: has stories twice"),
         ("mixtures: {stories: {corpora: [lexical]}}",
-         "mixtures.stories.corpora: lexical holds lexical, no documents"),
+         "mixtures.stories.corpora: lexical holds pairs, no documents"),
         ("mixtures: {stories: {packing: {held_out: 1.0}}}",
          "mixtures.stories.packing.held_out: Input should be less than 1, not 1.0"),
         ("models: {slm: {init: {hidden_size: 9, heads: 3}}}", "models.slm.init: hidden_size 9 /"

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from slamflow.config.fields import mark
+from slamflow.config.fields import mark, tag
 from slamflow.config.merging import SECTIONS
 from slamflow.config.schema import Config
 
@@ -93,16 +93,16 @@ def markdown() -> str:
 
 def _describe(model: type[BaseModel], lines: list[str], seen: set[type], where: str) -> None:
     seen.add(model)
-    kind = model.model_fields.get("kind")
-    tag = f", `kind: {typing.get_args(kind.annotation)[0]}`" if kind else ""
+    chosen = tag(model)
+    shown = f", `{chosen[0]}: {chosen[1]}`" if chosen else ""
     title = f"### `{where}.{{name}}`" if where in SECTIONS else f"### `{where}`"
     if where == "evaluate":
         title = "### a row of `evaluate`"
-    lines += ["", title + tag, "", " ".join(str(model.__doc__).split()), ""]
+    lines += ["", title + shown, "", " ".join(str(model.__doc__).split()), ""]
     lines += ["| key | default | meaning |", "|---|---|---|"]
     nested = []
     for key, field in model.model_fields.items():
-        if key == "kind":
+        if chosen and key == chosen[0]:
             continue
         arrow = f" → {mark(field, 'reference')}" if mark(field, "reference") else ""
         about = str(field.description).replace("|", "\\|")

@@ -6,7 +6,7 @@ synthesiser, by value), so the name itself is in no block. A *machine* setting c
 fast a stage runs, never what it makes, and is in no block either.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.fields import FieldInfo
@@ -33,6 +33,18 @@ class Block(BaseModel):
     """A mapping of the config; keys that it does not declare are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+TAGS = ("kind", "engine")  # the key by which a union of blocks is told apart
+
+
+def tag(block: type[BaseModel]) -> tuple[str, str] | None:
+    """The key and value that choose a block in a union, as `("kind", "audio")`."""
+    for key in TAGS:
+        field = block.model_fields.get(key)
+        if field is not None and get_origin(field.annotation) is Literal:
+            return key, str(get_args(field.annotation)[0])
+    return None
 
 
 def setting(default: Any = ..., /, *, is_about: str, **bounds: Any) -> Any:
@@ -80,5 +92,11 @@ def _pick(block: BaseModel, wanted: Any) -> dict[str, Any]:
     for name, field in type(block).model_fields.items():
         if wanted(field):
             value = getattr(block, name)
-            picked[name] = _pick(value, wanted) if isinstance(value, BaseModel) else value
+            picked[name] = _plain(value, wanted)
     return picked
+
+
+def _plain(value: Any, wanted: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return _pick(value, wanted)
+    return [_plain(each, wanted) for each in value] if isinstance(value, list) else value

@@ -8,9 +8,6 @@ from slamflow.config.schema import Config
 
 Problem = tuple[tuple[str, ...], str]
 
-PAIRS = {"topic_cloze", "story_cloze", "syntactic", "lexical"}
-DOCUMENTS = {"stories", "text", "audio"}
-
 
 def misfits(config: Config, root: Path) -> Iterator[Problem]:
     """The key's path and what is wrong with the thing that it names."""
@@ -20,7 +17,7 @@ def misfits(config: Config, root: Path) -> Iterator[Problem]:
     yield from _mixtures(config)
     yield from _models(config)
     for name, benchmark in config.benchmarks.items():
-        if _content(config, benchmark.corpus) not in PAIRS:
+        if config.corpora[benchmark.corpus].source.holds != "pairs":
             problem = f"{benchmark.corpus} holds no pairs (positive and negative)"
             yield ("benchmarks", name, "corpus"), problem
     if not config.evaluate:
@@ -29,22 +26,25 @@ def misfits(config: Config, root: Path) -> Iterator[Problem]:
 
 def _corpora(config: Config) -> Iterator[Problem]:
     for name, corpus in config.corpora.items():
-        wanted = _content(config, name) == "preferences"
+        source, path = corpus.source, ("corpora", name)
+        wanted = source.holds == "preferences"
         if wanted != (corpus.pairs is not None):
             problem = "preferences need a `pairs` block" if wanted else "only preferences have it"
-            yield ("corpora", name, "pairs"), problem
-        if corpus.source.kind != "generated":
-            continue
-        heard = corpus.source.heard_in
-        if heard and config.corpora[heard].source.kind == "audio":
-            yield ("corpora", name, "source", "heard_in"), f"the words of {heard} are not known"
-        if corpus.source.accents and corpus.speech:  # a pseudo-word must be no word as spoken
-            speaker = corpus.speech.synthesiser
-            spoken = {voice.split("+")[0] for voice in config.synthesisers[speaker].voices}
-            unchecked = spoken - set(corpus.source.accents)
+            yield (*path, "pairs"), problem
+        heard = getattr(source, "heard_in", None)
+        if heard and config.corpora[heard].source.recorded:
+            yield (*path, "source", "heard_in"), f"the words of {heard} are not known"
+        accents = getattr(source, "accents", None)
+        if accents and corpus.speech:  # a pseudo-word must be no word as spoken
+            speaker = config.synthesisers[corpus.speech.synthesiser]
+            if speaker.engine != "espeak":
+                problem = f"is {speaker.engine}, and pseudo-words are espeak's phonemes"
+                yield (*path, "speech", "synthesiser"), problem
+                continue
+            unchecked = {voice.split("+")[0] for voice in speaker.voices} - set(accents)
             if unchecked:
-                problem = f"lacks {', '.join(sorted(unchecked))}, in which {speaker} speaks"
-                yield ("corpora", name, "source", "accents"), problem
+                problem = f"lacks {', '.join(sorted(unchecked))}, in which"
+                yield (*path, "source", "accents"), f"{problem} {corpus.speech.synthesiser} speaks"
 
 
 def _huberts(config: Config, root: Path) -> Iterator[Problem]:
@@ -70,8 +70,9 @@ def _tokenisers(config: Config, root: Path) -> Iterator[Problem]:
 def _mixtures(config: Config) -> Iterator[Problem]:
     for name, mixture in config.mixtures.items():
         for corpus in mixture.corpora:
-            if _content(config, corpus) not in DOCUMENTS:
-                problem = f"{corpus} holds {_content(config, corpus)}, no documents"
+            holds = config.corpora[corpus].source.holds
+            if holds != "documents":
+                problem = f"{corpus} holds {holds}, no documents"
                 yield ("mixtures", name, "corpora"), problem
         if config.tokenisers[mixture.tokeniser].features == "phones":
             yield from _without_phones(config, "mixtures", name, mixture.corpora)
@@ -80,7 +81,7 @@ def _mixtures(config: Config) -> Iterator[Problem]:
 def _models(config: Config) -> Iterator[Problem]:
     for name, model in config.models.items():
         if model.kind == "align":
-            if _content(config, model.corpus) != "preferences":
+            if config.corpora[model.corpus].source.holds != "preferences":
                 yield ("models", name, "corpus"), f"{model.corpus} holds no preferences"
             if config.models[model.base].kind == "ngram":
                 yield ("models", name, "base"), f"{model.base} is an n-gram model: no DPO"
@@ -90,13 +91,9 @@ def _without_phones(
     config: Config, section: str, name: str, corpora: list[str]
 ) -> Iterator[Problem]:
     for corpus in corpora:
-        if config.corpora[corpus].speech is None:
+        speech = config.corpora[corpus].speech
+        if speech is None or not config.synthesisers[speech.synthesiser].knows_phones:
             yield (section, name, "corpora"), f"the phones of {corpus} are not known"
-
-
-def _content(config: Config, corpus: str) -> str:
-    source = config.corpora[corpus].source
-    return source.content if source.kind == "generated" else source.kind
 
 
 def _layers(config: Config, root: Path, hubert: str) -> int | None:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from slamflow.config.checks import Problem, problems
 from slamflow.config.expanding import expand
+from slamflow.config.fields import tag
 from slamflow.config.merging import Merged, merge
 from slamflow.config.reading import closest, kind
 from slamflow.config.schema import Config
@@ -67,14 +68,12 @@ def _problem(error: Any) -> Problem:
             about = f" ({field.description})" if field and field.description else ""
             return path, f"is missing{about}"
         case "union_tag_not_found":
-            return (*path, "kind"), "is missing"
+            return (*path, _discriminator(error)), "is missing"
         case "union_tag_invalid":
-            tag = error["ctx"]["tag"]
-            tags = re.findall(r"'([^']*)'", error["ctx"]["expected_tags"])
-            return (
-                *path,
-                "kind",
-            ), f"there is no {tag}, only {', '.join(tags)}.{closest(tag, tags)}"
+            asked = error["ctx"]["tag"]
+            known = re.findall(r"'([^']*)'", error["ctx"]["expected_tags"])
+            said = f"there is no {asked}, only {', '.join(known)}.{closest(asked, known)}"
+            return (*path, _discriminator(error)), said
         case "string_pattern_mismatch" if path[-1:] == ("[key]",):
             return path[:-1], "names are small letters, digits, - and _, a letter first"
         case "model_type" | "model_attributes_type" | "dict_type":
@@ -87,6 +86,10 @@ def _problem(error: Any) -> Problem:
             return path, error["msg"].removeprefix("Value error, ")
     said = "" if isinstance(value, dict | list) else f", not {value!r}"
     return path, error["msg"] + said
+
+
+def _discriminator(error: Any) -> str:
+    return str(error["ctx"]["discriminator"]).strip("'")
 
 
 def _path_and_model(loc: Any) -> tuple[tuple[str, ...], type[BaseModel] | None]:
@@ -107,15 +110,13 @@ def _path_and_model(loc: Any) -> tuple[tuple[str, ...], type[BaseModel] | None]:
 
 
 def _members(annotation: Any) -> dict[str, type[BaseModel]]:
-    """The blocks of a union of which `kind` chooses one, by that key's value."""
-    if typing.get_origin(annotation) is typing.Annotated:
-        annotation = typing.get_args(annotation)[0]
-    found = {}
-    for each in typing.get_args(annotation):
-        field = getattr(each, "model_fields", {}).get("kind")
-        if field is not None:
-            found[typing.get_args(field.annotation)[0]] = each
-    return found
+    """The blocks of a union of which one is chosen by a key, by that key's value."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        chosen = tag(annotation)
+        return {chosen[1]: annotation} if chosen else {}
+    union = typing.get_origin(annotation) in (typing.Annotated, typing.Union, types.UnionType)
+    parts = typing.get_args(annotation) if union else ()
+    return {value: block for part in parts for value, block in _members(part).items()}
 
 
 def _model(annotation: Any) -> type[BaseModel] | None:

@@ -7,11 +7,13 @@ from typing import Any
 from slamflow.config.reading import closest, kind, read_yaml
 
 SECTIONS = (
-    "corpora", "synthesisers", "huberts", "tokenisers", "mixtures", "models", "benchmarks",
+    "downloads", "corpora", "synthesisers", "huberts", "tokenisers", "mixtures", "models",
+    "benchmarks",
 )  # fmt: skip
 COMMAND_LINE = "command line"
 # A thing with all keys of one of these sets is new; with less, it overrides one of the recipe.
 WHOLE = {
+    "downloads": ({"kind"},),
     "corpora": ({"source"},),
     "synthesisers": ({"engine"},),
     "huberts": ({"path"}, {"corpora", "training"}),

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
@@ -12,8 +12,17 @@ from slamflow import provenance
 from slamflow.config.fields import machine_of, settings_of
 from slamflow.config.schema import Config
 from slamflow.config.schema_models import AlignedModel, NgramModel, PretrainedModel
+from slamflow.config.schema_sources import Files
 
 RESULTS = "results"
+NEURAL = {"vits", "fastspeech2", "kokoro", "ctc"}  # engines that a GPU speeds up
+# Keys of sources that only listing looks at, and that only reading and cutting look at.
+LISTED = ("pattern", "speaker", "transcripts", "shards", "version", "split", "layout", "parts")
+READ = (
+    "format", "count", "members", "minimum_words", "maximum_words", "rejected",
+    "maximum_auto_bleu", "seed", "per_paradigm", "group", "minimum_heard", "accents",
+    "minimum", "maximum", "segments", "content", "columns", "at_most",
+)  # fmt: skip
 
 
 class Plan:
@@ -25,10 +34,16 @@ class Plan:
 
     # names
 
+    def file_corpora(self) -> str:
+        """A pattern of the corpora that are made of files."""
+        kinds = {corpus.source.kind for corpus in self.config.corpora.values()} - {"generated"}
+        return self.names("corpora", source="|".join(kinds))
+
     def names(self, section: str, **kind: str) -> str:
         """A pattern of the names in a section; with `key=value`, of those that have this value.
 
-        `source="audio"` looks at `source.kind`. Where there are none: a pattern matching nothing.
+        `source="audio"` looks at `source.kind`, `recorded="True"` at `source.recorded`. Where
+        there are none: a pattern matching nothing.
         """
         found = [
             name
@@ -39,11 +54,34 @@ class Plan:
 
     # files
 
+    def manifest(self, corpus: str) -> list[str]:
+        """The list of the files of a corpus's download, if it has one."""
+        download = getattr(self.config.corpora[corpus].source, "download", None)
+        return [f"{RESULTS}/downloads/{download}.parquet"] if download else []
+
+    def folder(self, corpus: str) -> str:
+        """The folder of a corpus's files, relative to `data_root`."""
+        source = self.config.corpora[corpus].source
+        assert isinstance(source, Files)
+        parts = (
+            ("downloads", source.download, source.folder) if source.download else (source.folder,)
+        )
+        return str(PurePosixPath(*parts))
+
     def speech(self, corpora: Iterable[str]) -> list[str]:
         """The speech of corpora, all shards."""
         return [
             f"{RESULTS}/speech/{corpus}/{shard}.parquet"
             for corpus in corpora
+            for shard in self._shards(corpus)
+        ]
+
+    def alignments(self, corpora: Iterable[str]) -> list[str]:
+        """The alignments of those corpora that have them made, all shards."""
+        return [
+            f"{RESULTS}/alignments/{corpus}/{shard}.parquet"
+            for corpus in corpora
+            if self.config.corpora[corpus].alignment
             for shard in self._shards(corpus)
         ]
 
@@ -145,9 +183,7 @@ class Plan:
         return found.corpus
 
     def _shards(self, corpus: str) -> list[str]:
-        found = self.config.corpora[corpus]
-        count = found.speech.shards if found.speech else found.source.shards  # type: ignore[union-attr]
-        return [f"{shard:04d}" for shard in range(count)]
+        return [f"{shard:04d}" for shard in range(self.config.corpora[corpus].shards)]
 
     # machine
 
@@ -171,6 +207,11 @@ class Plan:
             return lambda wildcards: 1
         things = getattr(self.config, section)
         return lambda wildcards: int(things[_named(wildcards, section)].training.ranks or 1)
+
+    def engine_gpus(self, rule: str) -> Callable[[Any], int]:
+        """Resource function: the GPUs of a job whose engine may be a neural network."""
+        gpus = self.gpus()
+        return lambda wildcards: gpus(wildcards) if _engine(self, wildcards, rule) in NEURAL else 0
 
     def write_run_config(self) -> None:
         """Keep the merged config of this run: results/run_config.yaml."""
@@ -226,8 +267,10 @@ class Plan:
 def _trait(thing: Any, key: str) -> str:
     if key == "source":
         return str(thing.source.kind)
-    if key == "content":
-        return str(getattr(thing.source, "content", ""))
+    if key in ("holds", "recorded"):
+        return str(getattr(thing.source, key))
+    if key == "aligned":
+        return str(thing.alignment is not None)
     if key == "trained":
         return str(thing.training is not None)
     return str(getattr(thing, key))
@@ -241,11 +284,30 @@ def _corpus(plan: Plan, wildcards: Any) -> Any:
     return plan.config.corpora[wildcards.corpus]
 
 
+def _engine(plan: Plan, wildcards: Any, rule: str) -> str:
+    """The engine that aligns or speaks a corpus."""
+    corpus = _corpus(plan, wildcards)
+    if rule == "align_speech":
+        return str(corpus.alignment.engine)
+    return str(plan.config.synthesisers[corpus.speech.synthesiser].engine)
+
+
+def _source(plan: Plan, wildcards: Any) -> dict[str, Any]:
+    """A corpus's source; of files, their folder is that below `data_root`."""
+    source = settings_of(_corpus(plan, wildcards).source)
+    return source | {"folder": plan.folder(wildcards.corpus)} if "folder" in source else source
+
+
 def _listed(plan: Plan, wildcards: Any) -> dict[str, Any]:
     """What the list of a corpus's files depends on: not how they are read or cut."""
-    source = settings_of(_corpus(plan, wildcards).source)
-    listed = ("kind", "file", "folder", "pattern", "shards", "version")
-    return {key: source[key] for key in listed if key in source}
+    source = _source(plan, wildcards)
+    return {key: source[key] for key in source if key not in READ}
+
+
+def _read(plan: Plan, wildcards: Any) -> dict[str, Any]:
+    """What reading or cutting a corpus's files depends on: not how they were listed."""
+    source = _source(plan, wildcards)
+    return {key: source[key] for key in source if key not in LISTED}
 
 
 def _speech(plan: Plan, wildcards: Any) -> dict[str, Any]:
@@ -288,10 +350,12 @@ def _collected(plan: Plan, _: Any) -> dict[str, Any]:
 
 
 _BLOCKS: dict[str, Callable[[Plan, Any], dict[str, Any]]] = {
-    "generate_text": lambda plan, w: settings_of(_corpus(plan, w).source),
+    "fetch_download": lambda plan, w: settings_of(plan.config.downloads[w.download]),
+    "generate_text": _source,
     "list_source": _listed,
-    "read_text": lambda plan, w: settings_of(_corpus(plan, w).source),
-    "cut_audio": lambda plan, w: settings_of(_corpus(plan, w).source),
+    "read_text": _read,
+    "cut_audio": _read,
+    "align_speech": lambda plan, w: settings_of(_corpus(plan, w).alignment),
     "synthesise_speech": _speech,
     "train_hubert": lambda plan, w: settings_of(plan.config.huberts[w.hubert].training),  # type: ignore[arg-type]
     "fit_kmeans": lambda plan, w: {
@@ -316,11 +380,23 @@ _BLOCKS: dict[str, Callable[[Plan, Any], dict[str, Any]]] = {
     "collect_scores": _collected,
 }
 
+_RECORDED = {"parquet": "parquet"}  # every other kind is a file an utterance, or a file to cut
+
 _ENGINES: dict[str, Callable[[Plan, Any], list[str]]] = {
     "generate_text": lambda plan, w: [
         f"slamflow.corpora.generated.{_corpus(plan, w).source.content}"
     ],
+    "list_source": lambda plan, w: [
+        f"slamflow.corpora.listing.{_corpus(plan, w).source.kind}"
+        if _corpus(plan, w).source.recorded
+        else "slamflow.corpora.listing.text"
+    ],
+    "read_text": lambda plan, w: [f"slamflow.corpora.texts.{_corpus(plan, w).source.kind}"],
+    "cut_audio": lambda plan, w: [
+        f"slamflow.corpora.recorded.{_RECORDED.get(_corpus(plan, w).source.kind, 'audio')}"
+    ],
+    "align_speech": lambda plan, w: [f"slamflow.alignment.{_engine(plan, w, 'align_speech')}"],
     "synthesise_speech": lambda plan, w: [
-        "slamflow.synthesis." + plan.config.synthesisers[_corpus(plan, w).speech.synthesiser].engine
+        f"slamflow.synthesis.{_engine(plan, w, 'synthesise_speech')}"
     ],
 }

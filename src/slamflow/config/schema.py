@@ -5,9 +5,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from slamflow.config.fields import Block, Name, Positive, machine, reference, setting
-from slamflow.config.schema_corpora import Corpus, Synthesiser
+from slamflow.config.schema_corpora import Corpus
+from slamflow.config.schema_downloads import Download
 from slamflow.config.schema_models import Mixture, Model
 from slamflow.config.schema_units import Hubert, Tokeniser
+from slamflow.config.schema_voices import Synthesiser
 
 Some = Annotated[list[Name], Field(min_length=1)]
 Accuracy = Literal["slamkit-mean", "slamkit-sum", "zerospeech-mean", "zerospeech-sum"]
@@ -56,6 +58,7 @@ class Config(Block):
     recipe: str = setting(is_about="a file in recipes/ that this config overrides")
     data_root: str = machine("data", is_about="folder that the paths of corpora are relative to")
     device: Literal["auto", "cpu", "cuda"] = machine("auto", is_about="where tensors live")
+    downloads: dict[Name, Download] = setting({}, is_about="what is fetched from elsewhere")
     corpora: dict[Name, Corpus] = setting({}, is_about="utterances")
     synthesisers: dict[Name, Synthesiser] = setting({}, is_about="text-to-speech engines")
     huberts: dict[Name, Hubert] = setting({}, is_about="speech encoders")
