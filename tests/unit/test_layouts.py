@@ -17,6 +17,7 @@ import soundfile
 from slamflow import files
 from slamflow.benchmarks import conventions
 from slamflow.corpora.listing import salmon, slamkit, storycloze, zerospeech
+from slamflow.corpora.recorded import audio as recordings
 from slamflow.tables import downloads as downloads_table
 from slamflow.tables import scores as scores_table
 
@@ -341,3 +342,18 @@ def test_a_manifest_is_believed_and_the_folder_not_looked_through(tmp_path: Path
     assert sorted(found) == sorted(name.removesuffix(".wav") for name in names)
     assert re.fullmatch("0{63}4", found["2_correct"]["sha256"])
     assert found["2_correct"]["bytes"] == 104
+
+
+def test_what_is_listed_is_cut_as_it_is(lexical: Path) -> None:
+    (lexical / "slm21/lexical/dev/stray.wav").write_bytes(b"none")
+    keys = zero("lexical") | {"minimum": 0.0, "maximum": None, "segments": "vad"}
+    sources = zerospeech.list_files(keys, lexical)
+    parts = [recordings.cut(keys, sources, shard, lexical, "cut") for shard in (0, 1)]
+    kept = [row for speech, _ in parts for row in speech.to_pylist()]
+    rejected = [row for _, left_out in parts for row in left_out.to_pylist()]
+    assert [(row["id"], row["reason"]) for row in rejected] == [("stray", "not in gold.csv")]
+    listed_rows = {row["id"]: row for row in sources.to_pylist()}
+    assert len(kept) == 16
+    for row in kept:
+        for name in ("item", "role", "group", "rendition", "speaker", "text"):
+            assert row[name] == listed_rows[row["id"]][name], name
