@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from slamflow.corpora.generated import known_words, words
+from slamflow.corpora.generated import words
 from slamflow.corpora.generated.english import COMMON
 from slamflow.corpora.generated.pseudo_words import Phones
 from slamflow.corpora.texts import inputs, outputs
@@ -75,12 +75,12 @@ def used_words(known: set[str], counts: Mapping[str, int]) -> list[str]:
     """Words of letters that people use and that are hardly names or abbreviations, sorted.
 
     They are in the dictionary and in the list, there at least once in a million words, and either
-    one of `english.COMMON` with its forms, or have kin: another word of both that is made by an
-    ending which names lack, as `quickly` of `quick`.
+    one of `english.COMMON` or its plural, or have kin: another word of both that is made by an
+    ending which names hardly take, as `quickly` of `quick`.
     """
     both = {word for word in counts if word in known and LETTERS.fullmatch(word)}
     rare = USED * sum(counts.values())
-    accepted = both.intersection(known_words.with_forms(COMMON))
+    accepted = both.intersection((*COMMON, *map(words.s_form, COMMON)))
     for word in both:
         for kin in (ending(word) for ending in ENDINGS if len(word) > 2):
             if kin in both and kin != word:

@@ -116,8 +116,8 @@ def _item(record: dict[str, Any] | str, hellaswag: bool) -> Item | str:
 
 def _tidied(text: str, hellaswag: bool) -> str:
     if hellaswag:  # WikiHow's marks: [header] How to … [title] … [step] …
-        text = re.sub(r"\.? *\[title\]", ".", text)
-        text = re.sub(r"\[(?:header|step|substeps)\]", " ", text)
+        text = re.sub(r"^\s*\[title\]|\[(?:header|step|substeps)\]", " ", text)
+        text = re.sub(r"\.?\s*\[title\]", ".", text)
     return outputs.tidy(text)
 
 

@@ -48,26 +48,30 @@ def read(
         raise ValueError("source.heard_in is missing: words are grouped by how often it has them")
     rejected: list[Rejected] = []
     known, apart, counts = lexicon.read_words(config, sources, data_root, rejected)
-    used = lexicon.used_words(known, counts)
     times = lexical.count_words(heard)
     accents, minimum = list(config["accents"]), int(config["minimum_heard"])
     with Espeak() as espeak:
-        taken = _sounds({*known, *apart, *times}, accents, espeak)
         listed = [word for word in counts if word in known and lexicon.LETTERS.fullmatch(word)]
         spoken = dict(lexicon.pronounce(sorted(listed), accents[0], espeak))
         bands: defaultdict[str, list[str]] = defaultdict(list)
-        for word in used:
+        for word in lexicon.used_words(known, counts):
             if word in spoken and pseudo_pairs.fit(spoken[word]) and times[word] >= minimum:
                 bands[lexical.band(times[word])].append(word)
+        _check(sum(map(len, bands.values())), config)
+        taken = _sounds({*known, *apart, *times}, accents, espeak)
         language = Language(lexical.sum_up(spoken, counts))
         made = _made(bands, spoken, language, taken, config, espeak, rejected)
-    if len(made) < 2 * int(config["count"]):
-        raise ValueError(
-            f"source.count is {config['count']}, but only {len(made) // 2} words of "
-            f"{pseudo_pairs.SHORTEST} phones or more are in both files, were heard {minimum} times "
-            "or more and have a pseudo-word: lower `source.count` or `source.minimum_heard`"
-        )
+    _check(len(made) // 2, config)
     return outputs.tables(made, rejected, sources)
+
+
+def _check(found: int, config: Mapping[str, Any]) -> None:
+    if found < int(config["count"]):
+        raise ValueError(
+            f"source.count is {config['count']}, but only {found} words of {pseudo_pairs.SHORTEST} "
+            f"phones or more are in both files, were heard {config['minimum_heard']} times or more "
+            "and have a pseudo-word: lower `source.count` or `source.minimum_heard`"
+        )
 
 
 def _sounds(listed: set[str], accents: list[str], espeak: Espeak) -> set[str]:
