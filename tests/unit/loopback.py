@@ -116,7 +116,7 @@ class Hub(Server):
         self.large: set[str] = set()
         self.token: str | None = None  # that the repository wants, if any
         self.gated = False  # its files are refused to all
-        self.revisions = {"main", "v1", self.commit}
+        self.revisions = {"main": self.commit, self.commit: self.commit}
 
     def add(self, path: str, content: bytes, large: bool = False) -> None:
         """Add a file, in LFS if `large`."""
@@ -138,7 +138,7 @@ class Hub(Server):
         if revision not in self.revisions:
             return _error(404, "RevisionNotFound", f"Invalid rev id: {revision}")
         if what == "revision":
-            return _json({"id": self.repository, "sha": self.commit, "private": False, "tags": []})
+            return _json({"id": self.repository, "sha": self.revisions[revision], "private": False})
         return self._tree(path, query)
 
     def _tree(self, path: str, query: str) -> Reply:
@@ -164,7 +164,7 @@ class Hub(Server):
         revision, _, name = path.partition("/")
         if self.gated:
             return _error(403, "GatedRepo", "Access to this dataset is restricted")
-        if revision != self.commit or name not in self.files:
+        if revision not in self.revisions or name not in self.files:
             return _error(404, "EntryNotFound", "Entry not found")
         content = self.files[name]
         if name not in self.large:

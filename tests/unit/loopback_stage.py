@@ -100,6 +100,10 @@ class Stage:
         environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
         return subprocess.Popen([sys.executable, *self.arguments(config)], env=environment)
 
+    def arrived(self) -> int:
+        """Bytes on the disk of files that are under way."""
+        return sum(path.stat().st_size for path in self.partial.rglob("*.part"))
+
     def killed(self, config: Mapping[str, Any], when: Callable[[], bool]) -> None:
         """Run it as a process, and kill that as soon as `when` says so."""
         process = self.start(config)

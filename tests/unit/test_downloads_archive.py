@@ -107,17 +107,17 @@ def test_goes_on_after_breaks(stage: Stage, server: Server, seed: int) -> None:
     assert server.sent == size  # no byte came twice
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_goes_on_after_a_kill(stage: Stage, server: Server, seed: int) -> None:
     size = len(server.files["/corpus.tar.gz"])
     wanted = random.Random(seed).randrange(1, size - 30_000)
     server.pace = 0.001
-    stage.killed(pinned(server), lambda: server.sent > wanted)
+    stage.killed(pinned(server), lambda: stage.arrived() >= wanted)
     server.pace = 0.0
     before = len(server.asked)
     stage.succeeds(pinned(server), CONTENT)
-    ranges = [headers.get("range") for _, _, headers in server.asked[before:]]
-    assert any(asked and int(asked[6:-1]) >= wanted * 0.5 for asked in ranges), (wanted, ranges)
+    ranges = [headers.get("range", "bytes=0-") for _, _, headers in server.asked[before:]]
+    assert max(int(asked[6:-1]) for asked in ranges) >= wanted
 
 
 def test_finished_archives_are_not_fetched_again(stage: Stage, server: Server) -> None:
