@@ -108,3 +108,30 @@ def test_phonemes_do_not_depend_on_the_list() -> None:
 def test_brackets_are_phonemes_only_on_demand(engine: Espeak) -> None:
     spelt = phonemes.spell(phonemes.phonemise(["hello"], "en-us"))
     assert len(phones(engine.speak(spelt, "en-us", 180, 50))) > 4
+
+
+@pytest.mark.slow
+def test_every_voice_and_variant_says_the_same_alone_and_amid_others(engine: Espeak) -> None:
+    voices, _ = engine._ask({"do": "voices"})
+    every = [identifier for identifier, *_ in voices["voices"]]
+    every += [f"en-us+{variant}" for variant in sorted(voices["variants"])]
+    assert len(every) > 200
+    heard, mute = {}, set()
+    for voice in every:
+        try:
+            engine.resolve(voice)
+        except ValueError as error:
+            assert str(error).endswith("has no dictionary of it"), error
+            mute.add(voice)
+            continue
+        heard[voice] = engine.speak("One 2 three.", voice, 175, 50)
+        assert np.abs(heard[voice].samples).max() > 500, voice
+    assert mute <= {"gmq/fo", "trk/kaa", "art/xex"}
+    for voice, amid in reversed(heard.items()):
+        alone = engine.speak("One 2 three.", voice, 175, 50)
+        assert np.array_equal(alone.samples, amid.samples), voice
+        assert (alone.words, alone.phones) == (amid.words, amid.phones)
+    for voice in list(heard)[::10]:
+        with Espeak() as other:
+            fresh = other.speak("One 2 three.", voice, 175, 50)
+        assert np.array_equal(fresh.samples, heard[voice].samples), voice

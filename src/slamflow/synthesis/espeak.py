@@ -107,7 +107,7 @@ class Espeak:
         """espeak-ng's identifier of `voice`: `en-us+f3` is `gmw/en-US+f3`, `en-gb` is `gmw/en`.
 
         Raises:
-            ValueError: there is no such voice or variant, or it cannot be loaded.
+            ValueError: there is no such voice or variant, or it cannot be loaded or speak.
         """
         if voice in self._resolved:
             return self._resolved[voice]
@@ -126,9 +126,13 @@ class Espeak:
             )
         identifier += plus + variant
         try:
-            self._ask({"do": "phonemise", "voice": identifier, "text": "a"})
+            header, _ = self._ask({"do": "phonemise", "voice": identifier, "text": "a"})
         except EspeakError as error:
             raise ValueError(f"espeak: voice `{voice}` cannot be used: {error}") from None
+        if not header["clauses"]:  # it would speak silence
+            raise ValueError(
+                f"espeak: voice `{voice}` cannot be used: espeakng-loader has no dictionary of it"
+            )
         self._resolved[voice] = identifier
         return identifier
 

@@ -93,8 +93,7 @@ class Kokoro:
                     waves.append(samples)
                     start += len(samples)
         except (RuntimeError, ValueError, IndexError, AssertionError) as error:
-            reason = str(error).strip().partition("\n")[0] or type(error).__name__
-            return f"synthesis failed: {reason[:200]}"
+            return f"synthesis failed: {_first(error)[:200]}"
         if not waves:
             return voices.NOTHING
         return voices.Wave(np.concatenate(waves), RATE, words)
@@ -150,10 +149,15 @@ def _model(package: Any, folder: Path) -> Any:
         raise ValueError(f"{folder}: is no Kokoro: needs config.json and one .pth")
     try:
         shape = json.loads(config.read_text("utf-8"))
+        stored = torch.load(weights[0], map_location="cpu", weights_only=True, mmap=True)
         model = package.KModel(str(folder), config=shape, model=str(weights[0]))
     except Exception as error:  # unpickling refused, keys of another model, a damaged file
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise ValueError(f"{folder}: cannot be opened as a Kokoro ({reason})") from None
+        raise ValueError(f"{folder}: cannot be opened as a Kokoro ({_first(error)})") from None
+    found = {
+        f"{part}.{name.removeprefix('module.')}" for part, held in stored.items() for name in held
+    }
+    if missing := sorted(set(model.state_dict()) - found):  # the package would not say so
+        raise ValueError(f"{weights[0]}: lacks {missing[0]} and {len(missing) - 1} others")
     return model
 
 
@@ -163,6 +167,10 @@ def _style(path: Path) -> torch.Tensor:
     except FileNotFoundError:
         raise ValueError(f"{path}: no such voice of Kokoro; mend `voices`") from None
     except Exception as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise ValueError(f"{path}: cannot be read as a voice of Kokoro ({reason})") from None
+        raise ValueError(f"{path}: cannot be read as Kokoro's voice ({_first(error)})") from None
     return style
+
+
+def _first(error: Exception) -> str:
+    """The first sentence: torch's second one says how to unpickle all the same."""
+    return str(error).strip().partition("\n")[0].partition(". ")[0] or type(error).__name__

@@ -1,0 +1,127 @@
+"""What neural voices share: where texts are split, what their words are, where models come from."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import small_voices
+import torch
+from safetensors.torch import load_file
+from transformers import VitsModel
+
+from slamflow.synthesis import pretrained, splitting
+from slamflow.synthesis.arpabet import Speller
+from slamflow.synthesis.espeak import Espeak
+
+
+@pytest.fixture(scope="module")
+def speller() -> Iterator[Speller]:
+    with Espeak() as espeak:
+        yield Speller(espeak)
+
+
+def test_texts_are_split_at_sentences() -> None:
+    text = "Mr. Smith met Dr. Lee. He was 3.5 ft tall! “Really?” asked Lily, e.g. twice."
+    assert splitting.split(text, 100) == [
+        "Mr. Smith met Dr. Lee.",
+        "He was 3.5 ft tall!",
+        "“Really?” asked Lily, e.g. twice.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("one two, three four five", ["one two,", "three four", "five"]),
+        ("one two three four", ["one two", "three four"]),
+        ("abcdefghijklmno pq", ["abcdefghijk", "lmno pq"]),
+        ("a", ["a"]),
+        ("", []),
+        (" ", []),
+    ],
+)
+def test_long_sentences_are_split_at_commas_then_at_blanks(text: str, parts: list[str]) -> None:
+    assert splitting.split(text, 11) == parts
+
+
+def test_no_word_is_lost_and_no_part_is_too_long() -> None:
+    words = [f"word{i}{',' * (i % 7 == 0)}{'.' * (i % 31 == 0)}" for i in range(10_000)]
+    parts = splitting.split(" ".join(words), 60)
+    assert " ".join(parts).split() == words
+    assert max(map(len, parts)) <= 60 and min(map(len, parts)) > 5
+
+
+@pytest.mark.parametrize(
+    ("text", "spelt"),
+    [
+        ("Hello, cat!", "HH AH0 L OW1 , K AE1 T !"),
+        ("It’s well-known…", "IH1 T S W EH1 L N OW1 N ."),
+        ("Mr. Smith", "M IH1 S T ER0 S M IH1 TH"),
+        ("“Cat” — (ran)?", "K AE1 T , R AE1 N ?"),
+        ("250", "T UW1 HH AH1 N D R IH0 D F IH1 F T IY0"),
+        ("blick snorty", "B L IH1 K S N AO1 R T IY0"),  # in no dictionary
+        ("— … 😀 !", ""),
+    ],
+)
+def test_words_as_arpabet(speller: Speller, text: str, spelt: str) -> None:
+    assert " ".join(phone for _, phones in speller.spell(text) for phone in phones) == spelt
+
+
+def test_espeak_and_cmudict_mostly_agree(speller: Speller) -> None:
+    """Else a word that CMUdict lacks would sound as if of another language."""
+    words = "button strawberry thing measure oil joyful church yellow queen zebra vision power four"
+    words += " fire cure near fair hurry bird father caught moon book mouth shape judge world"
+    alike = 0
+    for word in words.split():
+        by_dictionary = speller.dictionary.pop(word)
+        ((_, by_espeak),) = speller.spell(word)
+        speller.dictionary[word] = by_dictionary
+        assert set(by_espeak) <= set(small_voices.ARPABET.split()), (word, by_espeak)
+        plain = [[phone.rstrip("012") for phone in phones] for phones in by_dictionary]
+        alike += [phone.rstrip("012") for phone in by_espeak] in plain
+    assert alike > 0.7 * len(words.split())
+
+
+def folder_of(**changes: Any) -> dict[str, Any]:
+    return {"engine": "vits", "model": "somebody/nothing", "revision": None} | changes
+
+
+def test_a_hub_id_is_found_in_the_cache(tmp_path: Path) -> None:
+    """With the hub's own layout and client, in a process that is told to stay offline."""
+    commit = "a" * 40
+    cache = tmp_path / "hub" / "models--somebody--voice"
+    small_voices.vits(cache / "snapshots" / commit)
+    (cache / "refs").mkdir()
+    (cache / "refs" / "main").write_text(commit)
+    known: list[str | None] = [None, commit]
+    blocks = [folder_of(model="somebody/voice", revision=r) for r in [*known, "b" * 40]]
+    code = "import json, sys; from slamflow.synthesis import pretrained;"
+    code += "[print(pretrained.fetch(block)) for block in json.loads(sys.argv[1])]"
+    done = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(blocks)],
+        env=os.environ | {"HF_HUB_CACHE": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.split() == [str(cache / "snapshots" / commit)] * len(known), done.stderr
+    error = done.stderr.strip().splitlines()[-1]
+    assert error.startswith("ValueError: synthesiser: model `somebody/voice` (revision bbbb")
+    assert "fetch it first with `hf download somebody/voice`" in error
+
+
+def test_models_are_safetensors_of_the_right_kind(tmp_path: Path) -> None:
+    folder = small_voices.vits(tmp_path / "vits")
+    assert not pretrained.load(VitsModel, folder, "cpu").training
+    weights = load_file(folder / "model.safetensors")
+    torch.save(weights, folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ValueError, match=r"vits: cannot be opened as a VitsModel .*safetensors"):
+        pretrained.load(VitsModel, folder, "cpu")
+    other = small_voices.fastspeech2(tmp_path / "other")
+    with pytest.raises(ValueError, match=r"other: "):
+        pretrained.load(VitsModel, other, "cpu")
