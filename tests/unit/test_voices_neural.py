@@ -1,6 +1,8 @@
 """VITS and FastSpeech 2: the same audio in any batch, that of transformers' own models."""
 
+import importlib.util
 import itertools
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -131,12 +133,12 @@ def test_pieces_of_equal_length_are_one_batch(synthesisers: Synthesisers) -> Non
 
     model = Watched(synthesisers["vits"] | {"noise_scale_duration": 0.0}, "cpu")
     requests = [request("The cat ran.", seed=f"1/0/t{i}") for i in range(5)]
-    waves = list(batching.speak(requests, model, 1000))
+    waves = list(batching.speak(requests, model, 1000, 5000))
     assert Watched.sizes == [("encode", 5), ("decode", 5)]
     first, *others = [wave.samples for wave in waves if isinstance(wave, voices.Wave)]
     assert len(others) == 4
     for wanted, one in zip([first, *others], requests, strict=True):
-        alone = next(batching.speak([one], model, 1000))
+        alone = next(batching.speak([one], model, 1000, 5000))
         assert isinstance(alone, voices.Wave)
         assert np.abs(alone.samples - wanted).max() < 1e-5 * np.abs(wanted).max()
     assert all(np.abs(first - other).max() > 0.01 for other in others)
@@ -168,7 +170,7 @@ def test_fastspeech2_is_that_of_transformers(
         model = fastspeech2.FastSpeech2(synthesiser, "cpu", Speller(espeak))
         one = request("The cat ran, and the dog!", f"x-{speaker}" if speaker else "x")
         (piece,) = model.prepare(one)
-        wave = next(batching.speak([one], model, 100))
+        wave = next(batching.speak([one], model, 100, 1))
     with torch.no_grad():
         wanted = reference(torch.tensor([piece.tokens]), speaker_ids=chosen).waveform[0].numpy()
     assert isinstance(wave, voices.Wave) and wave.samples.shape == wanted.shape
@@ -260,11 +262,11 @@ def test_hostile_texts_are_spoken_or_rejected(synthesisers: Synthesisers, name: 
 
 @pytest.mark.parametrize(("name", "rate"), [("vits", 10.0), ("fastspeech2", 3.0)])
 def test_a_sentence_of_10000_words(synthesisers: Synthesisers, name: str, rate: float) -> None:
-    text = " ".join(["a", "dog", "sat", "in", "it"] * 2000)
+    text = " ".join(["a", "I", "no", "a", "it"] * 2000)
     synthesiser = synthesisers[name] | {"speaking_rate": rate}  # for the test to be quick
     wave = next(_engine(synthesiser).speak([request(text)], synthesiser, {"device": "cpu"}))
     assert isinstance(wave, voices.Wave) and wave.words
-    assert [word["label"] for word in wave.words[:2]] == ["a", "dog"]
+    assert [word["label"] for word in wave.words[:2]] == ["a", "I"]
     assert wave.words[-1]["label"] == "it"
     assert len(wave.words) > (9999 if name == "vits" else 5000)  # some words last no frame
     assert wave.words[-1]["end"] <= len(wave.samples) / wave.sampling_rate
@@ -328,3 +330,35 @@ def test_impossible_speakers_are_errors(
 ) -> None:
     with pytest.raises(ValueError, match=said):
         speaking.speak(table(TEXTS), config(synthesisers[name] | changes), 0, {"device": "cpu"})
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("phonemizer"), reason="phonemizer is missing")
+def test_vits_that_reads_phonemes(synthesisers: Synthesisers, tmp_path: Path) -> None:
+    """With espeak-ng of the wheel; words that it joins or numbers that it spells have no times."""
+    folder = small_voices.vits(tmp_path / "vits", vocab_size=100)
+    symbols = "_ .,!?—abcdefghijklmnopqrstuvwxyzæðŋɐɑɔəɚɛɜɡɪɹɾʃʊʌʒθˈˌː"
+    (folder / "vocab.json").write_text(
+        json.dumps({symbol: index for index, symbol in enumerate(symbols)})
+    )
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"phonemize": True}))
+    synthesiser = synthesisers["vits"] | {"model": str(folder)}
+    texts = ["Hello — little, well-known dog!", "In the park, 5 dogs sat — well-known!"]
+    requests = [request(text) for text in texts]
+    timed, untimed = vits.speak(requests, synthesiser, {"device": "cpu"})
+    assert isinstance(timed, voices.Wave) and timed.words
+    labels = [word["label"] for word in timed.words]
+    assert labels == ["Hello", "little", "well-known", "dog"]
+    assert isinstance(untimed, voices.Wave) and untimed.words is None
+
+
+@pytest.mark.skipif(bool(importlib.util.find_spec("phonemizer")), reason="phonemizer is here")
+def test_vits_that_reads_phonemes_says_what_it_needs(
+    synthesisers: Synthesisers, tmp_path: Path
+) -> None:
+    folder = small_voices.vits(tmp_path / "vits")
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"phonemize": True}))
+    synthesiser = synthesisers["vits"] | {"model": str(folder)}
+    with pytest.raises(ValueError, match=r"needs phonemizer: pip install 'slamflow\[vits\]'"):
+        next(vits.speak([request("Hello.")], synthesiser, {"device": "cpu"}))

@@ -8,9 +8,9 @@ model's first half runs in float64. Noise comes from a generator of its own for 
 
 import hashlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from slamflow.synthesis.splitting import PAUSE
 from slamflow.synthesis.voices import NOTHING, SILENCE, Label, Request, Wave
 
 TOKENS = {"cpu": 1024, "cuda": 8192}  # in a batch, unless the machine says otherwise
-FRAMES = 4  # frames in a batch for each of its tokens
+FRAMES = 4  # in a batch on a GPU, for each token; on a CPU one piece keeps all cores busy
 POOL = 16  # batches of tokens among which equal lengths are sought
 SECONDS = 120  # a piece that takes longer is a model gone astray
 
@@ -77,11 +77,21 @@ def noise(seed: str, *shape: int) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(number(seed)))
 
 
-def speak(requests: Iterable[Request], model: Model, tokens: int) -> Iterator[Wave | str]:
+def budget(machine: Mapping[str, Any], device: str) -> tuple[int, int]:
+    """Tokens and frames in a batch, of `micro_batch` tokens or what suits the device."""
+    kind = torch.device(device).type
+    tokens = int(machine.get("micro_batch") or TOKENS[kind])
+    return tokens, FRAMES * tokens if kind == "cuda" else 1
+
+
+def speak(
+    requests: Iterable[Request], model: Model, tokens: int, frames: int
+) -> Iterator[Wave | str]:
     """Waves in the order of the requests; of these, POOL batches are in memory at once.
 
     Args:
-        tokens: in a batch.
+        tokens: in a batch that is encoded; a longer piece is one by itself.
+        frames: in a batch that is decoded, likewise.
     """
     pool: list[list[Piece]] = []
     size = 0
@@ -90,12 +100,14 @@ def speak(requests: Iterable[Request], model: Model, tokens: int) -> Iterator[Wa
         pool.append(pieces)
         size += sum(len(piece.tokens) for piece in pieces)
         if size >= POOL * tokens or len(pool) >= POOL * tokens:
-            yield from _speak_pool(pool, model, tokens)
+            yield from _speak_pool(pool, model, tokens, frames)
             pool, size = [], 0
-    yield from _speak_pool(pool, model, tokens)
+    yield from _speak_pool(pool, model, tokens, frames)
 
 
-def _speak_pool(pool: list[list[Piece]], model: Model, tokens: int) -> Iterator[Wave | str]:
+def _speak_pool(
+    pool: list[list[Piece]], model: Model, tokens: int, frames: int
+) -> Iterator[Wave | str]:
     pieces = [piece for utterance in pool for piece in utterance]
     longest = SECONDS * model.sampling_rate // model.hop
     encoded: list[Encoded | str] = _grouped(
@@ -110,7 +122,7 @@ def _speak_pool(pool: list[list[Piece]], model: Model, tokens: int) -> Iterator[
             lambda batch: list(model.decode(batch).cpu().numpy()),
             sound,
             [sum(half.durations) for half in sound],
-            FRAMES * tokens,
+            frames,
         )
     )
     halves = iter(encoded)

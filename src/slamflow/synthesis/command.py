@@ -1,6 +1,7 @@
 """Any program that reads a text and writes a wav, flite for one.
 
-It is started once for an utterance, without a shell, with its placeholders replaced.
+It is started once for an utterance, without a shell, with its placeholders replaced. A text that
+begins with a dash may look like an option to it: `{text_file}` is safer than `{text}`.
 """
 
 import contextlib
@@ -94,7 +95,6 @@ def _run(words: list[str], folder: Path, seconds: float) -> str | None:
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream,
-                cwd=folder,
                 start_new_session=True,
             )
         except OSError as error:

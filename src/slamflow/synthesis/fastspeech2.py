@@ -51,10 +51,9 @@ def speak(
             installed.
     """
     device = prepare(machine)
-    tokens = int(machine.get("micro_batch") or batching.TOKENS[torch.device(device).type])
     with Espeak() as espeak:
         model = FastSpeech2(synthesiser, device, Speller(espeak))
-        yield from batching.speak(requests, model, tokens)
+        yield from batching.speak(requests, model, *batching.budget(machine, device))
 
 
 class FastSpeech2:

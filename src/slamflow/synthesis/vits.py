@@ -8,6 +8,7 @@ need `uroman` for other scripts. Kim et al. 2021, https://arxiv.org/abs/2106.061
 import importlib.util
 import math
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -49,8 +50,8 @@ def speak(
         ValueError: the model cannot be had or opened, or has no such speaker.
     """
     device = prepare(machine)
-    tokens = int(machine.get("micro_batch") or batching.TOKENS[torch.device(device).type])
-    yield from batching.speak(requests, Vits(synthesiser, device), tokens)
+    limits = batching.budget(machine, device)
+    yield from batching.speak(requests, Vits(synthesiser, device), *limits)
 
 
 class Vits:
@@ -81,7 +82,7 @@ class Vits:
         pieces = []
         for index, text in enumerate(split(request.text, LONGEST)):
             characters, words = self._characters(text)
-            if not any(character.isalnum() for character in characters):
+            if not _sounds(characters):
                 continue
             tokens = [self.tokenizer.encoder[character] for character in characters]
             if self.tokenizer.add_blank:
@@ -94,20 +95,25 @@ class Vits:
     def _characters(self, text: str) -> tuple[str, list[tuple[str, int, int]] | None]:
         """What the model reads, and its words as (label, first character, character after).
 
-        Words are None where phonemes or Latin letters come in other words than the text.
+        Words are None where phonemes or Latin letters may come in other words than the text: where
+        the numbers of words differ, and where numbers or signs are spelt out.
         """
-        labels = [bare(word) for word in text.split()]
-        if self.tokenizer.phonemize or self.tokenizer.is_uroman:
-            read, labels = self._read(text).split(), [label for label in labels if label]
-        else:
-            read = [self._read(word) for word in text.split()]
+        spelt, whole = text.split(), self.tokenizer.phonemize or self.tokenizer.is_uroman
+        read = self._read(text).split() if whole else [self._read(word) for word in spelt]
+        labels: Sequence[str] = [bare(word) for word in spelt]
+        known = True
+        if whole:
+            sounded = [index for index, word in enumerate(read) if _sounds(word)]
+            names = [label for label in labels if label]
+            known = len(names) == len(sounded) and not re.search(r"[^\w\s'’,.;:!?“”\"—–-]|\d", text)
+            named = dict(zip(sounded, names, strict=False))
+            labels = [named.get(index, "") for index in range(len(read))]
         blank = " " if " " in self.tokenizer.encoder else ""
         words, start = [], 0
-        for label, word in zip(labels, read, strict=False):
+        for label, word in zip(labels, read, strict=True):
             if label and word:
                 words.append((label, start, start + len(word)))
             start += len(word) + len(blank) if word else 0
-        known = len(labels) == len(read)
         return blank.join(word for word in read if word), words if known else None
 
     def _read(self, text: str) -> str:
@@ -160,6 +166,10 @@ class Vits:
         speakers = self._embedded([half.piece for half in encoded])
         latents = self.model.flow(latents, real, speakers, reverse=True)
         return self.model.decoder(latents, speakers)[:, 0]
+
+
+def _sounds(characters: str) -> bool:
+    return any(character.isalnum() for character in characters)
 
 
 class _Drawn(TorchFunctionMode):
