@@ -35,17 +35,20 @@ def list_files(
             transcript cannot be read.
     """
     folder = PurePosixPath(config["folder"]).as_posix()
-    names, transcripts = [], []
-    for name in below(folder, data_root, manifest):
-        if config.get("transcripts") and matches(name, config["transcripts"]):
-            transcripts.append(name)
-        elif _wanted(name, config):
-            names.append(name)
-    if not names:
+    transcripts: list[str] = []
+
+    def recordings() -> Iterator[str]:
+        for name in below(folder, data_root, manifest):
+            if config.get("transcripts") and matches(name, config["transcripts"]):
+                transcripts.append(name)
+            elif _wanted(name, config):
+                yield name
+
+    rows = _rows(recordings(), folder, config.get("speaker"))
+    listed = sources.table(rows, data_root, config.get("shards") or 1, manifest)
+    if not listed.num_rows:
         pattern = config.get("pattern") or "*" + ", *".join(sorted(SUFFIXES))
         raise ValueError(f"{data_root / folder}: no file matches {pattern}; mend `source.pattern`")
-    rows = _rows(names, folder, config.get("speaker"))
-    listed = sources.table(rows, data_root, config.get("shards") or 1, manifest)
     if not config.get("transcripts"):
         return listed
     if not transcripts:

@@ -52,7 +52,8 @@ def table(
             batches.append(_batch(portion, data_root, pool))
             done += len(portion)
             logs.info(f"{done} files listed")
-    listed = pa.Table.from_batches(batches, sources_table.SCHEMA).combine_chunks()
+    listed = pa.Table.from_batches(batches, sources_table.SCHEMA)
+    batches.clear()  # a million files are held once
     listed = listed.sort_by([(name, "ascending") for name in ("path", "id", "role")])
     if manifest is not None:
         listed = _with_manifest(listed, manifest)

@@ -35,9 +35,12 @@ def attach(listed: pa.Table, folder: Path, names: Sequence[str]) -> pa.Table:
     while portion := list(islice(pairs, PORTION)):
         batches.append(pa.RecordBatch.from_pylist(portion, SPOKEN))
     spoken = pa.Table.from_batches(batches).combine_chunks()
+    batches.clear()
     keys, ids = spoken["id"].combine_chunks(), listed["id"].combine_chunks()
-    by_name = pc.index_in(_unique_stems(ids), value_set=_unique_stems(keys), skip_nulls=True)
-    where = pc.coalesce(pc.index_in(ids, value_set=keys), by_name)
+    where = pc.index_in(ids, value_set=keys)
+    if where.null_count:
+        by_name = pc.index_in(_unique_stems(ids), value_set=_unique_stems(keys), skip_nulls=True)
+        where = pc.coalesce(where, by_name)
     logs.info(f"texts for {len(where) - where.null_count} of {len(listed)} files")
     position = listed.schema.get_field_index("text")
     texts = spoken["text"].take(where)
