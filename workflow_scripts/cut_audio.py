@@ -20,6 +20,7 @@ def main() -> None:
         data_root = Path(args.machine["data_root"])
         label = f"cut_audio {args.speech.parent.name}, shard {args.shard}"
         speech, rejected = engine.cut(args.config, sources, args.shard, data_root, label)
+        speech, rejected = rejections.complete(speech, rejected)
         files.write_table(rejected, args.rejected, rejected_table.SCHEMA)
         rejections.check(len(speech), rejected, args.machine["rejected_at_most"], args.speech)
         files.write_table(speech, args.speech, speech_table.SCHEMA)

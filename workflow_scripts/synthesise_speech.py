@@ -15,9 +15,9 @@ def main() -> None:
         text = files.read_table(args.text, text_table.SCHEMA)
         label = f"synthesise_speech {args.speech.parent.name}/{args.speech.stem}"
         speech, rejected = speaking.speak(text, args.config, args.shard, args.machine, label)
-        at_most = args.machine["rejected_at_most"]
-        rejections.check(len(speech), rejected, at_most, args.speech)
+        speech, rejected = rejections.complete(speech, rejected)
         files.write_table(rejected, args.rejected, rejected_table.SCHEMA)
+        rejections.check(len(speech), rejected, args.machine["rejected_at_most"], args.speech)
         files.write_table(speech, args.speech, speech_table.SCHEMA)
 
 

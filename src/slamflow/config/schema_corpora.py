@@ -29,7 +29,7 @@ class Speech(Block):
     sampling_rate: int = setting(16_000, ge=8_000, le=192_000, is_about="of the stored audio (Hz)")
     workers: Positive | None = machine(None, is_about="processes; default: the job's threads")
     micro_batch: Positive | None = machine(
-        None, is_about="neural voices: characters spoken at once; default: chosen by the stage"
+        None, is_about="neural voices: tokens spoken at once; default: chosen by the stage"
     )
     rejected_at_most: Share = machine(
         0.1, is_about="share of a job's texts that may fail before the stage fails"

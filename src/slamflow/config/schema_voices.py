@@ -37,7 +37,7 @@ class Neural(Block):
     model: Text = setting(is_about="hub id, or folder of a checkpoint in transformers' layout")
     revision: str | None = setting(None, is_about="commit, tag or branch of the hub")
     speakers: list[Annotated[int, Field(ge=0)]] | None = setting(
-        None, min_length=1, is_about="speakers drawn from; null: the only one, or all"
+        None, min_length=1, is_about="speakers drawn from; null: a model of one voice"
     )
     speaking_rate: float = setting(1.0, gt=0, is_about="faster above 1")
 
@@ -65,7 +65,11 @@ class Kokoro(Block):
     engine: Literal["kokoro"]
     model: Text = setting("hexgrad/Kokoro-82M", is_about="hub id or folder")
     revision: str | None = setting(None, is_about="commit, tag or branch of the hub")
-    voices: list[Text] = setting(min_length=1, is_about="voices drawn from, e.g. af_heart")
+    voices: list[Text] = setting(
+        ["af_heart", "am_fenrir", "bf_emma", "bm_george"],
+        min_length=1,
+        is_about="voices drawn from",
+    )
     speed: float = setting(1.0, gt=0, is_about="faster above 1")
 
 
@@ -78,7 +82,9 @@ class Command(Block):
         min_length=1,
         is_about="program and arguments; {text} or {text_file}, {wav}, {voice} and {seed} stand in",
     )
-    voices: list[Text] = setting(["default"], min_length=1, is_about="values of {voice} drawn from")
+    voices: list[Text] | None = setting(
+        None, min_length=1, is_about="what {voice} is drawn from; null: it has one voice"
+    )
     seconds: Positive = setting(60, is_about="an utterance that takes longer is left out (s)")
 
 

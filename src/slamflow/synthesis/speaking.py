@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from slamflow import audio, logs
 from slamflow.synthesis import voices
@@ -29,10 +30,10 @@ def speak(
 ) -> tuple[pa.Table, pa.Table]:
     """Speak the rows of one shard.
 
-    Row i of n is in shard i * shards // n. Each row gives `renditions` utterances `<id>-r0`, ….
-    Voice, rate and pitch of an utterance are drawn from the seed, its item and its rendition, so
-    that the members of an item sound alike; its samples depend on nothing else but, where an
-    engine draws noise, its id.
+    Item i of n, in order of appearance, is in shard i * shards // n. Each row gives `renditions`
+    utterances `<id>-r0`, …. Voice, rate and pitch of an utterance are drawn from the seed, its item
+    and its rendition, so that the members of an item sound alike; its samples depend on nothing
+    else but, where an engine draws noise, its id.
 
     Args:
         text: table of the text schema. Where `phonemes` is set, those are spoken, not the text.
@@ -49,9 +50,10 @@ def speak(
         ValueError: the synthesiser has an unknown engine, or a setting that its engine refuses.
     """
     speech = config["speech"]
-    count, shards = text.num_rows, speech["shards"]
-    mine = [index for index in range(count) if index * shards // count == shard]
-    rows = text.take(pa.array(mine, pa.int64())).to_pylist()
+    items = pc.coalesce(text["item"], text["id"]).to_pylist()
+    place = {item: index for index, item in enumerate(dict.fromkeys(items))}
+    mine = [place[item] * speech["shards"] // len(place) == shard for item in items]
+    rows = text.filter(pa.array(mine, pa.bool_())).to_pylist()
     spoken, rejected = Gathered(speech_table.SCHEMA), Gathered(rejected_table.SCHEMA)
     progress = logs.Progress(label, len(rows) * speech["renditions"], "utterances")
     with contextlib.closing(_results(rows, config, machine)) as results:
