@@ -16,7 +16,7 @@ from slamflow import audio, files
 from slamflow.corpora.listing import audio as listing
 from slamflow.corpora.recorded import audio as recordings
 from slamflow.corpora.recorded import decoding, pauses
-from slamflow.corpora.recorded.voice_activity import FRAME, Detector
+from slamflow.corpora.recorded.voice_activity import FRAME, STEP, Detector
 from slamflow.synthesis.espeak import Espeak
 from slamflow.tables import rejected as rejected_table
 from slamflow.tables import speech as speech_table
@@ -98,7 +98,7 @@ def test_the_detector_hears_what_its_package_hears(spoken: Spoken) -> None:
         frames = torch.from_numpy(samples).reshape(-1, FRAME)
         wanted = np.array([original(frame, RATE).item() for frame in frames])
     detector = Detector()
-    for block in (len(samples), 100 * FRAME):
+    for block in (len(samples), STEP * FRAME):
         detector.reset()
         heard = [detector.hear(samples[i : i + block]) for i in range(0, len(samples), block)]
         assert np.abs(np.concatenate(heard) - wanted).max() < 1e-4

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 RATE = 16_000  # Hz
 FRAME = 512  # samples that have one probability
+STEP = 125  # frames; torch keeps what it compiles for each length, so that there must be few
 CONTEXT = 64  # samples of the frame before, and of its own end mirrored, that a frame sees
 WINDOW, HOP = 256, 128  # of the short-time Fourier transform, samples
 WEIGHTS = "data/silero_vad.jit"  # the package's safetensors are of another training
@@ -61,14 +62,15 @@ class Detector:
 
         Args:
             samples: float32 [n] at RATE, within [-1, 1]. Only the last block of a stream may be
-                no multiple of FRAME; it is filled up with zeros.
+                no multiple of STEP frames; it is filled up with zeros.
 
         Returns:
             float32 [ceil(n / FRAME)].
         """
         if len(samples) == 0:
             return np.zeros(0, np.float32)
-        new = functional.pad(torch.from_numpy(samples), (0, -len(samples) % FRAME))
+        heard = -(-len(samples) // FRAME)
+        new = functional.pad(torch.from_numpy(samples), (0, -len(samples) % (STEP * FRAME)))
         whole = torch.cat([self._context, new])
         self._context = whole[-CONTEXT:].clone()
         frames = whole.unfold(0, CONTEXT + FRAME, FRAME)
@@ -79,4 +81,4 @@ class Detector:
             values = functional.conv1d(values, weight, bias, stride, padding=1).relu()
         values, self._state = self._memory(values.permute(0, 2, 1), self._state)
         weight, bias = self._last
-        return torch.sigmoid(values[:, 0].relu() @ weight + bias).numpy()
+        return torch.sigmoid(values[:, 0].relu() @ weight + bias).numpy()[:heard]
