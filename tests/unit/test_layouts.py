@@ -357,3 +357,12 @@ def test_what_is_listed_is_cut_as_it_is(lexical: Path) -> None:
     for row in kept:
         for name in ("item", "role", "group", "rendition", "speaker", "text"):
             assert row[name] == listed_rows[row["id"]][name], name
+
+
+def test_an_item_lies_in_one_shard(lexical: Path) -> None:
+    rows = listed(zerospeech, lexical, zero("lexical") | {"shards": 3}).values()
+    shards: dict[str, set[int]] = {}
+    for row in rows:
+        shards.setdefault(row["item"], set()).add(row["shard"])
+    assert all(len(found) == 1 for found in shards.values())
+    assert set.union(*shards.values()) == {0, 1, 2}

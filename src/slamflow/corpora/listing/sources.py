@@ -31,8 +31,8 @@ def table(
     """The sources table of a corpus; the order of `rows` does not matter.
 
     Shards are balanced by duration (bytes where it is not known): the longest file first, each
-    into the shard that is shortest so far. Of several rows with one id the first by path is kept;
-    the others go to its shard with the reason "duplicate id".
+    into the shard that is shortest so far; files of one item together. Of several rows with one id
+    the first by path is kept; the others go to its shard with the reason "duplicate id".
 
     Args:
         rows: `path` below `data_root`, and what is known of the other columns. `reason` says why
@@ -144,16 +144,20 @@ def _first_of_id(listed: pa.Table) -> np.ndarray:
 
 
 def _balanced(listed: pa.Table, shards: int) -> np.ndarray:
-    """The shard of each row."""
+    """The shard of each row; rows of one item have one."""
     guessed = pc.divide(pc.cast(listed["bytes"], pa.float64()), BYTES_A_SECOND)
     weights = pc.coalesce(listed["duration"], guessed).fill_null(0.0).to_numpy()
+    codes = listed["item"].combine_chunks().dictionary_encode().indices
+    own = np.arange(len(listed), 2 * len(listed))  # of a row without item
+    _, group = np.unique(np.where(codes.is_valid(), codes.fill_null(0), own), return_inverse=True)
+    weights = np.bincount(group, weights)
     loads = [(0.0, shard) for shard in range(shards)]
-    assigned = np.zeros(len(listed), np.int32)
+    assigned = np.zeros(len(weights), np.int32)
     for index in np.argsort(-weights, kind="stable"):
         load, shard = heapq.heappop(loads)
         assigned[index] = shard
         heapq.heappush(loads, (load + float(weights[index]), shard))
-    return assigned
+    return assigned[group]
 
 
 def _replaced(table: pa.Table, name: str, column: Any) -> pa.Table:
