@@ -65,6 +65,19 @@ def test_the_order_on_disk_makes_no_difference(root: Path) -> None:
         assert sources.table(iter(rows), root, 3, None).equals(wanted)
 
 
+def test_members_of_an_item_are_in_one_shard(root: Path) -> None:
+    for index in range(40):
+        write(root / f"pairs/{index}.wav", 0.1 + 0.05 * (index % 7))
+    rows = [
+        {"path": f"pairs/{index}.wav", "id": str(index), "item": f"i{index % 20}"}
+        for index in range(40)
+    ]
+    found = sources.table(rows, root, 4, None).to_pylist()
+    assert len({(row["item"], row["shard"]) for row in found}) == 20
+    loads = [sum(row["duration"] for row in found if row["shard"] == s) for s in range(4)]
+    assert max(loads) - min(loads) < 0.5
+
+
 def test_every_format_is_found_by_its_suffix(tmp_path: Path) -> None:
     samples = 0.1 * np.sin(np.arange(48_000))
     for suffix, form in {"wav": None, "FLAC": "FLAC", "mp3": "MP3", "ogg": "OGG"}.items():
