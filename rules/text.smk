@@ -78,7 +78,7 @@ rule list_source:
         "../envs/slamflow.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=2000,
         runtime=120,
     params:
         config=plan.block("list_source"),

@@ -18,7 +18,6 @@ from slamflow.tables import speech as speech_table
 if TYPE_CHECKING:
     from slamflow.corpora.recorded.voice_activity import Detector
 
-SILENT = 1e-4  # -80 dB of full scale: what stays below is three steps of 16 bits at most
 FILES = 1024  # of a shard that are Python objects at a time
 
 Row = dict[str, Any]
@@ -126,7 +125,7 @@ def _heard(
     try:
         heard = decoding.hear(path, _detector if listen and not problem else None, maximum)
     except (OSError, ValueError, soundfile.SoundFileError) as error:
-        raise _LeftOutError(f"cannot be decoded ({_shown(error)})") from None
+        raise _LeftOutError(f"cannot be decoded ({decoding.shown(error)})") from None
     if heard.frames < heard.promised:
         promised = heard.promised / heard.rate
         raise _LeftOutError(f"ends after {heard.duration:.2f} of {promised:.2f} s")
@@ -182,7 +181,7 @@ def _utterance(
         last = min(last, first + math.floor(maximum * rate))  # for borders are rounded to samples
     duration = (last - first) / rate
     peak = heard.peak(first / rate, last / rate)
-    if fault := _fault(duration, peak, config["minimum"], maximum):
+    if fault := decoding.fault(duration, peak, config["minimum"], maximum):
         return _rejected(part, listed["path"], fault)
     return {
         "id": part["id"],
@@ -200,21 +199,5 @@ def _utterance(
     }
 
 
-def _fault(duration: float, peak: float, minimum: float, maximum: float | None) -> str | None:
-    if duration < minimum or duration <= 0:
-        return f"too short ({duration:.2f} s)"
-    if maximum is not None and duration > maximum:
-        return f"too long ({duration:.2f} s)"
-    if not math.isfinite(peak):
-        return "not finite"
-    return "silent" if peak < SILENT else None
-
-
 def _rejected(part: segments.Segment, source: str, reason: str) -> Row:
     return {"id": part.get("id") or source, "source": source, "reason": reason}
-
-
-def _shown(error: Exception) -> str:
-    if isinstance(error, soundfile.LibsndfileError):
-        return f"libsndfile error {error.code}: {error.error_string}"
-    return str(error)

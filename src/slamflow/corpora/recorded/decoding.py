@@ -1,9 +1,10 @@
 """A file decoded once, as a stream: how long, how loud, and where somebody may be speaking."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import soundfile
@@ -18,6 +19,7 @@ BLOCK = 1000  # frames at a time: 32 s, so that at any rate a block is whole fra
 CHUNK = 1 << 20  # samples of all channels that are decoded at a time
 RATES = (4_000, 384_000)  # Hz; another rate is a broken header
 LONGEST = 2**48  # frames; more is libsndfile's way to say that the header does not know
+SILENT = 1e-4  # -80 dB of full scale: what stays below is three steps of 16 bits at most
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,28 @@ class Heard:
         return float(part.max()) if len(part) else 0.0
 
 
+def fault(duration: float, peak: float, minimum: float, maximum: float | None) -> str | None:
+    """Why an utterance of a duration (s) and a largest magnitude is left out, if it is."""
+    if duration < minimum or duration <= 0:
+        return f"too short ({duration:.2f} s)"
+    if maximum is not None and duration > maximum:
+        return f"too long ({duration:.2f} s)"
+    if not math.isfinite(peak):
+        return "not finite"
+    return "silent" if peak < SILENT else None
+
+
+def shown(error: Exception) -> str:
+    """An error of decoding, without the file's name."""
+    if isinstance(error, soundfile.LibsndfileError):
+        return f"libsndfile error {error.code}: {error.error_string}"
+    return str(error)
+
+
 def hear(
-    path: Path, listener: "Callable[[], Detector] | None" = None, longer_than: float = 0.0
+    path: Path | BinaryIO,
+    listener: "Callable[[], Detector] | None" = None,
+    longer_than: float = 0.0,
 ) -> Heard:
     """Decode a file of any rate and any number of channels; a block of it is in memory at a time.
 

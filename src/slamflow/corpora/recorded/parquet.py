@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -17,7 +16,6 @@ from slamflow.corpora.recorded.parquet_columns import Columns, columns_of
 from slamflow.tables import rejected as rejected_table
 from slamflow.tables import speech as speech_table
 
-SILENT = 1e-4  # peak amplitude, -80 dB of full scale
 PORTION = 1024  # utterances that are Python objects at a time
 SLACK = 0.1  # s that words may reach beyond the sound, where they are then cut
 BROKEN = object()  # a value that is not UTF-8
@@ -173,26 +171,18 @@ def _heard(struct: Row | None, path: Path, config: Mapping[str, Any]) -> Row:
         raise _Unfit("empty")
     try:
         source = audio.source_of(struct, path)
-        heard = decoding.hear(source)  # type: ignore[arg-type]  # a stream is read as a file is
-    except soundfile.LibsndfileError as error:
-        reason = f"libsndfile error {error.code}: {error.error_string}"
-        raise _Unfit(f"cannot be decoded ({reason})") from None
+        heard = decoding.hear(source)
     except (OSError, TypeError, ValueError, soundfile.SoundFileError) as error:
-        raise _Unfit(f"cannot be decoded ({error})") from None
+        raise _Unfit(f"cannot be decoded ({decoding.shown(error)})") from None
     seconds = heard.duration
     if not heard.frames:
         raise _Unfit("empty")
     if heard.frames < heard.promised:
         whole = heard.promised / heard.rate
         raise _Unfit(f"ends after {seconds:.2f} of {whole:.2f} s")
-    if not np.isfinite(heard.peaks).all():
-        raise _Unfit("not finite")
-    if seconds < (config.get("minimum") or 0.0):
-        raise _Unfit(f"too short ({seconds:.2f} s)")
-    if config.get("maximum") is not None and seconds > config["maximum"]:
-        raise _Unfit(f"too long ({seconds:.2f} s)")
-    if heard.peaks.max() < SILENT:
-        raise _Unfit("silent")
+    peak = float(heard.peaks.max())
+    if fault := decoding.fault(seconds, peak, config["minimum"], config["maximum"]):
+        raise _Unfit(fault)
     return {"sampling_rate": heard.rate, "duration": seconds}
 
 
