@@ -93,7 +93,15 @@ Synthesiser = Annotated[
 ]
 
 
-class CtcAlignment(Block):
+class Aligner(Block):
+    """How words are found."""
+
+    least_score: float | None = setting(
+        None, is_about="what scores less has another text, and is left unaligned; null: nothing is"
+    )
+
+
+class CtcAlignment(Aligner):
     """Words by forced alignment with a CTC model."""
 
     engine: Literal["ctc"]
@@ -101,7 +109,7 @@ class CtcAlignment(Block):
     revision: str | None = setting(None, is_about="commit, tag or branch of the hub")
 
 
-class SphinxAlignment(Block):
+class SphinxAlignment(Aligner):
     """Words and phones by pocketsphinx, whose wheel holds an English model."""
 
     engine: Literal["sphinx"]
