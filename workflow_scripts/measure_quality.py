@@ -5,13 +5,21 @@ from slamflow.tokeniser import quality
 
 
 def main() -> None:
-    parser = commandline.parser(__doc__, "codebook", "quality", several=("speech", "hubert"))
+    several = ("speech", "alignments", "hubert")
+    parser = commandline.parser(__doc__, "codebook", "quality", several=several)
     args = parser.parse_args()
     with logs.capture(args.log):
         hubert = args.hubert[0] if args.hubert else None
         label = f"measure_quality {args.quality.parent.name}"
         quality.measure(
-            args.config, args.codebook, hubert, args.speech, args.quality, args.machine, label
+            args.config,
+            args.codebook,
+            hubert,
+            args.speech,
+            args.quality,
+            args.machine,
+            label,
+            args.alignments,
         )
 
 

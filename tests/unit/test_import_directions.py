@@ -13,9 +13,11 @@ LAYERS = (
     {"audio", "commandline", "files", "folders", "identities", "logs", "provenance", "rejections"}
     | {"config", "runstate", "tables"},
     {"training"},
+    {"downloads"},
     {"synthesis"},
     {"corpora"},
     {"tokeniser"},
+    {"alignment"},
     {"lm"},
     {"preference"},
     {"benchmarks"},

@@ -4,10 +4,14 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import speech_tables
 from small_huberts import save
 
+from slamflow import files
+from slamflow.tables import alignments as alignments_table
+from slamflow.tables import speech as speech_table
 from slamflow.tokeniser import kmeans, quality
 
 ONE = {"threads": 1, "device": "cpu"}
@@ -56,3 +60,29 @@ def test_without_phones(tmp_path: Path) -> None:
     measured = json.loads(output.read_text())
     assert measured["frames"] == 0 and measured["tokeniser"]["units_a_second"] > 1
     assert measured["tokeniser"]["pnmi"] is None
+
+
+def test_alignments_stand_in_for_unknown_phones(tmp_path: Path) -> None:
+    codebook = tmp_path / "k.safetensors"
+    known = [speech_tables.write(tmp_path / "c" / f"{s}.parquet", 20, s) for s in (0, 1)]
+    kmeans.fit({**KMEANS, "features": "mfcc"}, None, known, codebook, ONE)
+    bare, alignments = [], []
+    for path in known:
+        rows = files.read_table(path, speech_table.SCHEMA, ("id", "phones")).to_pylist()
+        table = pa.Table.from_pylist(rows[::-1], schema=alignments_table.SCHEMA)
+        alignments.append(tmp_path / "alignments" / "c" / path.name)
+        files.write_table(table, alignments[-1], alignments_table.SCHEMA)
+        seed = int(path.stem)
+        bare.append(speech_tables.write(tmp_path / "bare" / "c" / path.name, 20, seed, False))
+    found = {}
+    for name, speech, aligned in (
+        ("known", known, []),
+        ("aligned", bare, alignments[::-1]),
+        ("half", bare, alignments[:1]),
+        ("not replaced", known, alignments),
+    ):
+        output = tmp_path / f"{name}.json"
+        quality.measure({"utterances": 15}, codebook, None, speech, output, ONE, alignments=aligned)
+        found[name] = json.loads(output.read_text())
+    assert found["known"] == found["aligned"] == found["not replaced"]
+    assert 0 < found["half"]["frames"] < found["known"]["frames"]

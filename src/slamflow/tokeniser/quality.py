@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import torch
 
 from slamflow import files, logs
+from slamflow.tables import alignments as alignments_table
 from slamflow.tokeniser import codebook, encoder, features, kmeans, units, utterances
 from slamflow.tokeniser.phone_units import SILENCE
 
@@ -27,6 +29,7 @@ def measure(
     output: Path,
     machine: Mapping[str, Any],
     label: str = "measure_quality",
+    alignments: Sequence[Path] = (),
 ) -> None:
     """Measure a tokeniser and MFCC k-means with as many clusters, fitted on the same utterances.
 
@@ -41,7 +44,10 @@ def measure(
         hubert: model.safetensors; None for MFCC.
         speech: the speech tables that the codebook was fitted on.
         machine: see `encoder.open_encoder`; `data_root`.
+        alignments: `{corpus}/{shard}.parquet` of some of the speech tables, which have the same
+            last two names; their phones stand in for those that a speech table does not know.
     """
+    aligned = {(path.parent.name, path.name): path for path in alignments}
     origin = codebook.read(codebook_path)[1]
     opened, centroids = units.open_tokeniser(codebook_path, hubert, machine)
     mfcc = encoder.open_encoder("mfcc", 0, None, machine)
@@ -62,10 +68,13 @@ def measure(
             chosen = {entry[2] for entry in drawn if entry[1] == table}
             if not chosen:
                 continue
+            known = _aligned(aligned.get((path.parent.name, path.name)), chosen)
             root = utterances.root(machine)
             columns = ("phones", "duration")
             read = utterances.read(path, features.SAMPLING_RATE, root, chosen, columns)
             for _, row, found in units.tokenise(made, its_centroids, read, path):
+                if row["phones"] is None:
+                    row["phones"] = known.get(row["id"])
                 pairs.append((_phones(row["phones"], len(found), made), found))
                 lengths.append((1 + np.count_nonzero(np.diff(found)), row["duration"]))
                 progress.update(len(pairs))
@@ -106,6 +115,15 @@ def _measures(
         if counted.any():
             return dict(compare(phones[counted], found[counted]))
     return dict.fromkeys(MEASURES)
+
+
+def _aligned(path: Path | None, chosen: set[str]) -> dict[str, Any]:
+    """Phones of the chosen utterances in a table of alignments."""
+    if path is None:
+        return {}
+    table = files.read_table(path, alignments_table.SCHEMA, ("id", "phones"))
+    keep = pa.array([name in chosen for name in table["id"].to_pylist()], pa.bool_())
+    return {row["id"]: row["phones"] for row in table.filter(keep).to_pylist()}
 
 
 def _phones(

@@ -1,0 +1,162 @@
+"""Words and phones by pocketsphinx, whose wheel holds a model of English and CMU's dictionary.
+
+The first pass finds the words, their pronunciations and pauses, the second the phones in them. The
+text decides all words: a wrong text is aligned too, but its score is low. On real speech, right
+texts reach -1.2 and wrong ones -4.5, on espeak-ng's -3.6 and -5.5 or nothing.
+"""
+
+import functools
+import itertools
+import math
+import multiprocessing
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor
+from typing import Any
+
+import numpy as np
+import pocketsphinx
+
+from slamflow.alignment import arpabet, texts
+from slamflow.synthesis.espeak import SILENCE, Espeak, EspeakError
+
+SAMPLING_RATE = 16_000
+FRAME_RATE = 100  # Hz
+LONGEST = 60.0  # s: memory grows with its square, 260 MB here
+LEAST = 3  # frames of a phone: the states of its model
+BEAM = 1e-200  # the default of 1e-48 loses half of espeak-ng's speech
+LOG = 1024 * math.log(1.0001)  # nats in a unit of pocketsphinx's scores
+FILLERS = ("<", "[")  # first characters of what is no word in the dictionary of noises
+
+
+def align(
+    utterances: Iterable[tuple[Mapping[str, Any], np.ndarray]],
+    config: Mapping[str, Any],
+    machine: Mapping[str, Any],
+) -> Iterator[tuple[int, texts.Aligned]]:
+    """Index and alignment of each utterance, in order.
+
+    A score is the log-probability a frame, relative to the best state of all in each frame.
+
+    Args:
+        utterances: rows with `text`, and waves, float32 [samples] at SAMPLING_RATE.
+        config: `least_score`, or None.
+        machine: `threads`: how many processes align.
+    """
+    workers = max(1, int(machine.get("threads") or 1))
+    waiting: list[Future[texts.Aligned]] = []
+    done = itertools.count()
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        try:
+            for row, wave in utterances:
+                waiting.append(pool.submit(_align, row["text"], wave, dict(config)))
+                if len(waiting) >= 8 * workers:
+                    yield next(done), waiting.pop(0).result()
+            while waiting:
+                yield next(done), waiting.pop(0).result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+@functools.cache
+def _decoder() -> Any:
+    # The paths of words through the lattice that `bestpath` would seek are not those of the text.
+    beams = {"beam": BEAM, "pbeam": BEAM, "wbeam": BEAM}
+    return pocketsphinx.Decoder(lm=None, bestpath=False, loglevel="FATAL", **beams)
+
+
+@functools.cache
+def _espeak() -> Espeak:
+    return Espeak()
+
+
+def _align(text: str | None, wave: np.ndarray, config: Mapping[str, Any]) -> texts.Aligned:
+    seconds = len(wave) / SAMPLING_RATE
+    if reason := texts.refused(text, seconds, LONGEST):
+        return texts.failed(reason)
+    tokens = texts.spoken(text or "")
+    entries = [_entries(token) for token in tokens]
+    if unknown := [token for token, found in zip(tokens, entries, strict=True) if not found]:
+        return texts.failed(f"words not in the dictionary: {', '.join(unknown[:3])}"[:200])
+    names = [name for found in entries for name in found]
+    count = sum(len(_decoder().lookup_word(name).split()) for name in names)
+    if count * LEAST > seconds * FRAME_RATE:
+        return texts.failed(
+            f"text longer than the audio allows ({count} phones in {seconds:.2f} s)"
+        )
+    try:
+        found = _passes(" ".join(names), np.clip(np.rint(wave * 32768), -32768, 32767))
+    except RuntimeError as error:
+        _decoder.cache_clear()  # what failed half-way is not used again
+        return texts.failed(f"cannot be aligned ({error})"[:200])
+    kept = [word for word in found if not word[0].startswith(FILLERS)]
+    if [re.sub(r"\(\d+\)$", "", word[0]) for word in kept] != names:
+        return texts.failed("cannot be aligned (its end is not reached)")
+    words, rest = [], iter(kept)
+    for token, parts in zip(tokens, entries, strict=True):
+        those = list(itertools.islice(rest, len(parts)))
+        words.append(_label(token, those[0][1], those[-1][2], seconds))
+    score = sum(word[3] for word in found) * LOG / max(1, found[-1][2])
+    return texts.aligned(words, _phones(found, seconds), score, config)
+
+
+def _entries(token: str) -> list[str]:
+    """The dictionary's words of a token; those that it lacks are added as espeak-ng says them."""
+    decoder, word = _decoder(), token.lower().replace("’", "'")
+    if decoder.lookup_word(word) is not None:
+        return [word]
+    parts = [part for part in re.split(r"[-–—/]", word) if part]
+    if all(decoder.lookup_word(part) is not None for part in parts):
+        return parts
+    if not all("LATIN" in unicodedata.name(c, "") for c in word if c.isalpha()):
+        return []  # espeak-ng would name the letters
+    try:
+        said = _espeak().phonemise(token, arpabet.VOICE)
+    except EspeakError:
+        return []
+    phones = arpabet.phones([phone for part in said for phone in part])
+    if phones is None:
+        return []
+    decoder.add_word(word, " ".join(phones), False)
+    return [word]
+
+
+def _passes(names: str, samples: np.ndarray) -> list[tuple[str, int, int, int, list[Any]]]:
+    """(name, first frame, frame after the last, score, phones) of words, pauses and noises."""
+    decoder, raw = _decoder(), samples.astype("<i2").tobytes()
+    decoder.set_align_text(names)
+    for second in (False, True):
+        if second:
+            if decoder.hyp() is None:
+                return []
+            decoder.set_alignment()
+        decoder.reinit_feat()  # means and noise of the utterance before are forgotten
+        decoder.start_utt()
+        decoder.process_raw(raw, full_utt=True)
+        decoder.end_utt()
+    return [
+        (word.name, word.start, word.start + word.duration, word.score,
+         [(phone.name, phone.start, phone.start + phone.duration) for phone in word])
+        for word in decoder.get_alignment()
+    ]  # fmt: skip
+
+
+def _label(name: str, first: int, after: int, seconds: float) -> dict[str, Any]:
+    start, end = first / FRAME_RATE, min(after / FRAME_RATE, seconds)
+    return {"label": name, "start": start, "end": end}
+
+
+def _phones(found: list[tuple[str, int, int, int, list[Any]]], seconds: float) -> list[Any]:
+    """Phones and silences that cover the utterance; silences in a row are one, as are noises."""
+    merged: list[dict[str, Any]] = []
+    for name, _, _, _, phones in found:
+        filler = name.startswith(FILLERS)
+        for phone, first, after in phones:
+            label = _label(SILENCE if filler else phone, first, after, seconds)
+            if merged and label["label"] == SILENCE == merged[-1]["label"]:
+                merged[-1]["end"] = label["end"]
+            else:
+                merged.append(label)
+    merged[-1]["end"] = seconds
+    return merged
