@@ -100,10 +100,11 @@ def test_phones_are_those_of_the_dictionary(tmp_path: Path, spoken: list) -> Non
 def test_nothing_before_or_beside_an_utterance_changes_it(tmp_path: Path, spoken: list) -> None:
     rows = [(f"u{i}", text, wave) for i, (text, wave, _) in enumerate(spoken)]
     rows.append(("quiet", TEXTS[0], 0.01 * spoken[0][1]))
+    rows.append(("joined", "the Zorblatt-zoo", spoken[3][1]))
     rows.append(("hopeless", TEXTS[1], spoken[0][1][:5000]))
     forwards = align(tmp_path, rows)
     assert forwards == align(tmp_path, rows[::-1], threads=2)
-    for row in (rows[0], rows[4], rows[6]):
+    for row in (rows[0], rows[4], rows[6], rows[7]):
         assert align(tmp_path, [row])[row[0]] == forwards[row[0]]
 
 

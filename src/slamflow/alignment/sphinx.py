@@ -102,24 +102,27 @@ def _align(text: str | None, wave: np.ndarray, config: Mapping[str, Any]) -> tex
 
 
 def _entries(token: str) -> list[str]:
-    """The dictionary's words of a token; those that it lacks are added as espeak-ng says them."""
+    """The dictionary's words of a token; one that it lacks is added as espeak-ng says it."""
     decoder, word = _decoder(), token.lower().replace("’", "'")
     if decoder.lookup_word(word) is not None:
         return [word]
     parts = [part for part in re.split(r"[-–—/]", word) if part]
     if all(decoder.lookup_word(part) is not None for part in parts):
         return parts
+    name = f"{word}/"  # no token ends so: what was added before changes no later utterance
+    if decoder.lookup_word(name) is not None:
+        return [name]
     if not all("LATIN" in unicodedata.name(c, "") for c in word if c.isalpha()):
         return []  # espeak-ng would name the letters
     try:
-        said = _espeak().phonemise(token, arpabet.VOICE)
+        said = _espeak().phonemise(word, arpabet.VOICE)
     except EspeakError:
         return []
     phones = arpabet.phones([phone for part in said for phone in part])
     if phones is None:
         return []
-    decoder.add_word(word, " ".join(phones), False)
-    return [word]
+    decoder.add_word(name, " ".join(phones), False)
+    return [name]
 
 
 def _passes(names: str, samples: np.ndarray) -> list[tuple[str, int, int, int, list[Any]]]:
