@@ -106,6 +106,8 @@ def error(text: str, recipe: str = "pocket", root: Path = ROOT) -> str:
          "mixtures.stories.corpora: is empty"),
         ("mixtures: {stories: {corpora: [stories, stories]}}",
          "mixtures.stories.corpora: has stories twice"),
+        ("tokenisers: {mfcc: {like: hubert}}", "tokenisers.mfcc: is the name of what units are"
+         " compared with in eval.tsv; give it another one"),
         ("mixtures: {stories: {corpora: [lexical]}}",
          "mixtures.stories.corpora: lexical holds pairs, no documents"),
         ("mixtures: {stories: {packing: {held_out: 1.0}}}",

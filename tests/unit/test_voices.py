@@ -110,7 +110,7 @@ def test_a_hub_id_is_found_in_the_cache(tmp_path: Path) -> None:
     )
     assert done.stdout.split() == [str(cache / "snapshots" / commit)] * len(known), done.stderr
     error = done.stderr.strip().splitlines()[-1]
-    assert error.startswith("ValueError: synthesiser: model `somebody/voice` (revision bbbb")
+    assert error.startswith("ValueError: model `somebody/voice` (revision bbbb")
     assert "fetch it first with `hf download somebody/voice`" in error
 
 

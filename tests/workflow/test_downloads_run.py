@@ -116,14 +116,14 @@ def config(web: Server) -> dict[str, object]:
             "cloze": {"source": {"kind": "storycloze", "download": "cloze", "folder": "cloze"}},
         },
         "tokenisers": {
-            "mfcc": {
+            "sounds": {
                 "features": "mfcc",
                 "corpora": corpora,
                 "kmeans": {"clusters": 20, "frames": 500},
                 "quality": {"utterances": 20},
             }
         },
-        "mixtures": {"all": {"like": "crumb", "tokeniser": "mfcc", "corpora": corpora}},
+        "mixtures": {"all": {"like": "crumb", "tokeniser": "sounds", "corpora": corpora}},
         "models": {"pairs-of-units": {"kind": "ngram", "mixture": "all", "order": 2}},
         "benchmarks": {"cloze": {"corpus": "cloze"}},
         "evaluate": [{"models": ["pairs-of-units"], "benchmarks": ["cloze"]}],

@@ -58,6 +58,9 @@ def _huberts(config: Config, root: Path) -> Iterator[Problem]:
 
 def _tokenisers(config: Config, root: Path) -> Iterator[Problem]:
     for name, tokeniser in config.tokenisers.items():
+        if name == "mfcc" and tokeniser.quality:
+            problem = "is the name of what units are compared with in eval.tsv; give it another one"
+            yield ("tokenisers", name), problem
         if tokeniser.hubert and tokeniser.kmeans:
             layers = _layers(config, root, tokeniser.hubert)
             if layers is not None and tokeniser.kmeans.layer > layers:

@@ -31,7 +31,7 @@ def fetch(synthesiser: Mapping[str, Any], patterns: Sequence[str] = FILES) -> Pa
     except (HfHubHTTPError, OSError, ValueError) as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise ValueError(
-            f"synthesiser: model `{model}` (revision {revision or 'main'}) is no folder and cannot"
+            f"model `{model}` (revision {revision or 'main'}) is no folder and cannot"
             f" be had from the hub ({reason}); check the name and the revision, set HF_TOKEN if it"
             f" is gated, and without a network fetch it first with `hf download {model}`"
         ) from None
