@@ -10,6 +10,7 @@ rule synthesise_speech:
     """Speak a shard of a corpus's text, with word and phone alignments."""
     input:
         text="results/text/{corpus}.parquet",
+        weights=plan.weights("synthesise_speech"),
     output:
         speech="results/speech/{corpus}/{shard}.parquet",
         rejected="results/rejected/{corpus}/{shard}.parquet",
@@ -69,6 +70,7 @@ rule align_speech:
     """Find the words of a shard of speech whose text is known."""
     input:
         speech="results/speech/{corpus}/{shard}.parquet",
+        weights=plan.weights("align_speech"),
     output:
         alignments="results/alignments/{corpus}/{shard}.parquet",
     log:
@@ -87,7 +89,7 @@ rule align_speech:
     params:
         config=plan.block("align_speech"),
         code=plan.code("align_speech"),
-        machine=plan.machine(),
+        machine=plan.machine("corpora", "alignment"),
     shell:
         "python workflow_scripts/align_speech.py --speech {input.speech:q}"
         " --alignments {output.alignments:q}"

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from slamflow.config.load import load
-from slamflow.config.schema_sources import GeneratedSource
+from slamflow.config.schema_texts import GeneratedSource
 
 ROOT = Path(__file__).parents[2]
 LAYERS = json.loads((ROOT / "resources/hubert-pocket/config.json").read_text())["num_hidden_layers"]
@@ -106,6 +106,18 @@ def error(text: str, recipe: str = "pocket", root: Path = ROOT) -> str:
          "mixtures.stories.corpora: is empty"),
         ("mixtures: {stories: {corpora: [stories, stories]}}",
          "mixtures.stories.corpora: has stories twice"),
+        ("corpora: {tinystories: {alignment: {engine: sphinx}}}", "corpora.tinystories.alignment:"
+         " is not needed: its voice knows words and phones"),
+        ("corpora: {librispeech: {source: {segments: libri_light}}}",
+         "corpora.librispeech.source.segments: libri_light is neither vad nor libri-light nor a"
+         " file .csv, .tsv, .parquet"),
+        ("synthesisers: {flite: {engine: command, command: [flite]}}", "synthesisers.flite:"
+         " `command` needs {wav}, and {text} or {text_file}"),
+        ("synthesisers: {mms: {engine: vits}}", "synthesisers.mms: needs either `model` or"
+         " `download`"),
+        ("downloads: {x: {kind: archive, archives: [{url: 'http://a/b', checksum: 'md5:1'}]}}",
+         "downloads.x.archives.0.checksum: md5:1 is neither sha256: and 64 hexadecimal digits nor"
+         " md5: and 32"),
         ("tokenisers: {mfcc: {like: hubert}}", "tokenisers.mfcc: is the name of what units are"
          " compared with in eval.tsv; give it another one"),
         ("mixtures: {stories: {corpora: [lexical]}}",
@@ -198,3 +210,18 @@ def test_values_at_the_bounds() -> None:
     """
     config = load(ROOT, {"recipe": "pocket", **yaml.safe_load(text % LAYERS)})
     assert config.models["bigram"].order == 1
+
+
+def test_alignments_need_texts_and_one_alphabet() -> None:
+    aligned = "corpora: {librispeech: {alignment: {engine: sphinx}}}"
+    assert error(aligned, "real").splitlines() == [
+        "command line: corpora.librispeech.alignment: needs texts: name `source.transcripts`, or a"
+        " list of segments with text",
+        "recipes/real.yaml: tokenisers.real.quality: the phones of librispeech (sphinx),"
+        " tinystories (espeak) have different names: measure it without one of them",
+    ]
+    alone = (
+        "corpora: {librispeech: {alignment: {engine: sphinx}, source: {transcripts: t.tsv}}}\n"
+        "tokenisers: {real: {corpora: [librispeech]}}"
+    )
+    load(ROOT, {"recipe": "real", **yaml.safe_load(alone)})

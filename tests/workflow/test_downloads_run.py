@@ -118,7 +118,7 @@ def config(web: Server) -> dict[str, object]:
         "tokenisers": {
             "sounds": {
                 "features": "mfcc",
-                "corpora": corpora,
+                "corpora": ["books", "hub-stories"],
                 "kmeans": {"clusters": 20, "frames": 500},
                 "quality": {"utterances": 20},
             }

@@ -47,8 +47,15 @@ def tag(block: type[BaseModel]) -> tuple[str, str] | None:
     return None
 
 
-def setting(default: Any = ..., /, *, is_about: str, **bounds: Any) -> Any:
-    """A field that is part of what a stage depends on."""
+def setting(default: Any = ..., /, *, is_about: str, only: str | None = None, **bounds: Any) -> Any:
+    """A field that is part of what a stage depends on.
+
+    Args:
+        only: where two stages share a block, the one of them that looks at the field, by the name
+            that `settings_of` is asked with.
+    """
+    if only:
+        bounds["json_schema_extra"] = {"only": only}
     return Field(default, description=is_about, **bounds)
 
 
@@ -73,9 +80,19 @@ def mark(field: FieldInfo, name: str) -> Any:
     return extra.get(name) if isinstance(extra, dict) else None
 
 
-def settings_of(block: BaseModel) -> dict[str, Any]:
-    """The settings of a block as plain values, without references and machine settings."""
-    return _pick(block, lambda field: not (mark(field, "reference") or mark(field, "machine")))
+def settings_of(block: BaseModel, stage: str | None = None) -> dict[str, Any]:
+    """The settings of a block as plain values, without references and machine settings.
+
+    Args:
+        stage: leave out what only another stage looks at.
+    """
+
+    def wanted(field: FieldInfo) -> bool:
+        if mark(field, "reference") or mark(field, "machine"):
+            return False
+        return stage is None or mark(field, "only") in (None, stage)
+
+    return _pick(block, wanted)
 
 
 def machine_of(block: BaseModel) -> dict[str, Any]:

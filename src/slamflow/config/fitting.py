@@ -31,6 +31,16 @@ def _corpora(config: Config) -> Iterator[Problem]:
         if wanted != (corpus.pairs is not None):
             problem = "preferences need a `pairs` block" if wanted else "only preferences have it"
             yield (*path, "pairs"), problem
+        if corpus.alignment and not source.recorded:
+            assert corpus.speech is not None
+            if config.synthesisers[corpus.speech.synthesiser].knows_phones:
+                yield (*path, "alignment"), "is not needed: its voice knows words and phones"
+        texts = source.kind == "audio" and (
+            source.transcripts or source.segments not in ("vad", "libri-light")
+        )
+        if corpus.alignment and source.kind == "audio" and not texts:
+            problem = "needs texts: name `source.transcripts`, or a list of segments with text"
+            yield (*path, "alignment"), problem
         heard = getattr(source, "heard_in", None)
         if heard and config.corpora[heard].source.recorded:
             yield (*path, "source", "heard_in"), f"the words of {heard} are not known"
@@ -66,6 +76,8 @@ def _tokenisers(config: Config, root: Path) -> Iterator[Problem]:
             if layers is not None and tokeniser.kmeans.layer > layers:
                 problem = f"is {tokeniser.kmeans.layer}, and {tokeniser.hubert} has {layers} layers"
                 yield ("tokenisers", name, "kmeans", "layer"), problem
+        if tokeniser.quality:
+            yield from _two_alphabets(config, name, tokeniser.corpora)
         if tokeniser.features == "phones":
             yield from _without_phones(config, "tokenisers", name, tokeniser.corpora)
 
@@ -97,6 +109,22 @@ def _without_phones(
         speech = config.corpora[corpus].speech
         if speech is None or not config.synthesisers[speech.synthesiser].knows_phones:
             yield (section, name, "corpora"), f"the phones of {corpus} are not known"
+
+
+def _two_alphabets(config: Config, name: str, corpora: list[str]) -> Iterator[Problem]:
+    """Phones of different sources have different names, and are not to be counted together."""
+    alphabets: dict[str, str] = {}
+    for corpus in corpora:
+        speech, alignment = config.corpora[corpus].speech, config.corpora[corpus].alignment
+        engine = config.synthesisers[speech.synthesiser] if speech else None
+        if engine and engine.knows_phones:
+            alphabets[engine.engine] = corpus
+        elif alignment and alignment.knows_phones:
+            alphabets[alignment.engine] = corpus
+    if len(alphabets) > 1:
+        found = ", ".join(f"{corpus} ({engine})" for engine, corpus in alphabets.items())
+        problem = f"the phones of {found} have different names: measure it without one of them"
+        yield ("tokenisers", name, "quality"), problem
 
 
 def _layers(config: Config, root: Path, hubert: str) -> int | None:

@@ -3,26 +3,18 @@
 import json
 import os
 from collections.abc import Callable, Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from slamflow import provenance
-from slamflow.config.fields import machine_of, settings_of
+from slamflow.config import blocks
+from slamflow.config.fields import machine_of
 from slamflow.config.schema import Config
-from slamflow.config.schema_models import AlignedModel, NgramModel, PretrainedModel
-from slamflow.config.schema_sources import Files
+from slamflow.config.schema_models import AlignedModel, NgramModel
 
 RESULTS = "results"
-NEURAL = {"vits", "fastspeech2", "kokoro", "ctc"}  # engines that a GPU speeds up
-# Keys of sources that only listing looks at, and that only reading and cutting look at.
-LISTED = ("pattern", "speaker", "transcripts", "shards", "version", "split", "layout", "parts")
-READ = (
-    "format", "count", "members", "minimum_words", "maximum_words", "rejected",
-    "maximum_auto_bleu", "seed", "per_paradigm", "group", "minimum_heard", "accents",
-    "minimum", "maximum", "segments", "content", "columns", "at_most",
-)  # fmt: skip
 
 
 class Plan:
@@ -59,14 +51,14 @@ class Plan:
         download = getattr(self.config.corpora[corpus].source, "download", None)
         return [f"{RESULTS}/downloads/{download}.parquet"] if download else []
 
-    def folder(self, corpus: str) -> str:
-        """The folder of a corpus's files, relative to `data_root`."""
-        source = self.config.corpora[corpus].source
-        assert isinstance(source, Files)
-        parts = (
-            ("downloads", source.download, source.folder) if source.download else (source.folder,)
-        )
-        return str(PurePosixPath(*parts))
+    def weights(self, rule: str) -> Callable[[Any], list[str]]:
+        """Input function: the list of the download that an engine's weights come from, if any."""
+
+        def manifest(wildcards: Any) -> list[str]:
+            download = getattr(blocks.engine(self.config, rule, wildcards), "download", None)
+            return [f"{RESULTS}/downloads/{download}.parquet"] if download else []
+
+        return manifest
 
     def speech(self, corpora: Iterable[str]) -> list[str]:
         """The speech of corpora, all shards."""
@@ -77,11 +69,11 @@ class Plan:
         ]
 
     def alignments(self, corpora: Iterable[str]) -> list[str]:
-        """The alignments of those corpora that have them made, all shards."""
+        """The alignments of those corpora whose phones are found, all shards."""
         return [
             f"{RESULTS}/alignments/{corpus}/{shard}.parquet"
             for corpus in corpora
-            if self.config.corpora[corpus].alignment
+            if getattr(self.config.corpora[corpus].alignment, "knows_phones", False)
             for shard in self._shards(corpus)
         ]
 
@@ -127,13 +119,7 @@ class Plan:
 
     def evaluated(self) -> list[tuple[str, str]]:
         """Each (model, benchmark) of `evaluate`, once, in its order."""
-        pairs = [
-            (model, benchmark)
-            for row in self.config.evaluate
-            for benchmark in row.benchmarks
-            for model in row.models
-        ]
-        return list(dict.fromkeys(pairs))
+        return blocks.evaluated(self.config)
 
     def scores(self) -> list[str]:
         """The score tables behind eval.tsv."""
@@ -211,7 +197,12 @@ class Plan:
     def engine_gpus(self, rule: str) -> Callable[[Any], int]:
         """Resource function: the GPUs of a job whose engine may be a neural network."""
         gpus = self.gpus()
-        return lambda wildcards: gpus(wildcards) if _engine(self, wildcards, rule) in NEURAL else 0
+
+        def found(wildcards: Any) -> int:
+            engine = blocks.engine(self.config, rule, wildcards).engine
+            return gpus(wildcards) if engine in blocks.NEURAL else 0
+
+        return found
 
     def write_run_config(self) -> None:
         """Keep the merged config of this run: results/run_config.yaml."""
@@ -229,14 +220,16 @@ class Plan:
 
     def block(self, rule: str) -> Callable[[Any], str]:
         """Params function: the rule's block of the named thing, as canonical JSON."""
-        return lambda wildcards: provenance.canonical_json(_BLOCKS[rule](self, wildcards))
+        return lambda wildcards: provenance.canonical_json(
+            blocks.block(self.config, rule, wildcards)
+        )
 
     def code(self, rule: str) -> Callable[[Any], str]:
         """Params function: the digest of the code that the rule's block runs."""
         script = self.root / "workflow_scripts" / f"{rule}.py"
 
         def digest(wildcards: Any) -> str:
-            engines = _ENGINES[rule](self, wildcards) if rule in _ENGINES else []
+            engines = blocks.engines(self.config, rule, wildcards)
             return provenance.code_digest(script, engines, self.root)
 
         return digest
@@ -278,125 +271,3 @@ def _trait(thing: Any, key: str) -> str:
 
 def _named(wildcards: Any, section: str) -> str:
     return str(getattr(wildcards, {"corpora": "corpus"}.get(section, section.removesuffix("s"))))
-
-
-def _corpus(plan: Plan, wildcards: Any) -> Any:
-    return plan.config.corpora[wildcards.corpus]
-
-
-def _engine(plan: Plan, wildcards: Any, rule: str) -> str:
-    """The engine that aligns or speaks a corpus."""
-    corpus = _corpus(plan, wildcards)
-    if rule == "align_speech":
-        return str(corpus.alignment.engine)
-    return str(plan.config.synthesisers[corpus.speech.synthesiser].engine)
-
-
-def _source(plan: Plan, wildcards: Any) -> dict[str, Any]:
-    """A corpus's source; of files, their folder is that below `data_root`."""
-    source = settings_of(_corpus(plan, wildcards).source)
-    return source | {"folder": plan.folder(wildcards.corpus)} if "folder" in source else source
-
-
-def _listed(plan: Plan, wildcards: Any) -> dict[str, Any]:
-    """What the list of a corpus's files depends on: not how they are read or cut."""
-    source = _source(plan, wildcards)
-    return {key: source[key] for key in source if key not in READ}
-
-
-def _read(plan: Plan, wildcards: Any) -> dict[str, Any]:
-    """What reading or cutting a corpus's files depends on: not how they were listed."""
-    source = _source(plan, wildcards)
-    return {key: source[key] for key in source if key not in LISTED}
-
-
-def _speech(plan: Plan, wildcards: Any) -> dict[str, Any]:
-    speech = _corpus(plan, wildcards).speech
-    synthesiser = plan.config.synthesisers[speech.synthesiser]
-    return {"speech": settings_of(speech), "synthesiser": settings_of(synthesiser)}
-
-
-def _tokeniser(plan: Plan, wildcards: Any) -> Any:
-    return plan.config.tokenisers[wildcards.tokeniser]
-
-
-def _model(plan: Plan, wildcards: Any) -> Any:
-    return plan.config.models[wildcards.model]
-
-
-def _collected(plan: Plan, _: Any) -> dict[str, Any]:
-    config = plan.config
-    used = dict.fromkeys(benchmark for _, benchmark in plan.evaluated())
-    models = dict.fromkeys(model for model, _ in plan.evaluated())
-    orders = {
-        name: model.order for name in models if isinstance(model := config.models[name], NgramModel)
-    }
-    return {
-        "evaluate": [[*pair] for pair in plan.evaluated()],
-        "benchmarks": {name: settings_of(config.benchmarks[name].metrics) for name in used},
-        "aligned": {
-            name: plan.base(name)
-            for name in models
-            if isinstance(config.models[name], AlignedModel)
-        },
-        "orders": orders,
-        "untrained": [
-            name
-            for name in models
-            if isinstance(model := config.models[name], PretrainedModel)
-            and model.training.steps == 0
-        ],
-    }
-
-
-_BLOCKS: dict[str, Callable[[Plan, Any], dict[str, Any]]] = {
-    "fetch_download": lambda plan, w: settings_of(plan.config.downloads[w.download]),
-    "generate_text": _source,
-    "list_source": _listed,
-    "read_text": _read,
-    "cut_audio": _read,
-    "align_speech": lambda plan, w: settings_of(_corpus(plan, w).alignment),
-    "synthesise_speech": _speech,
-    "train_hubert": lambda plan, w: settings_of(plan.config.huberts[w.hubert].training),  # type: ignore[arg-type]
-    "fit_kmeans": lambda plan, w: {
-        "features": _tokeniser(plan, w).features,
-        **settings_of(_tokeniser(plan, w).kmeans),
-    },
-    "extract_units": lambda plan, w: {"features": _tokeniser(plan, w).features},
-    "measure_quality": lambda plan, w: settings_of(_tokeniser(plan, w).quality),
-    "list_phones": lambda plan, w: {},
-    "extract_phones": lambda plan, w: {},
-    "pack_mixture": lambda plan, w: settings_of(plan.config.mixtures[w.mixture].packing),
-    "pretrain_model": lambda plan, w: {
-        "init": settings_of(_model(plan, w).init),
-        "training": settings_of(_model(plan, w).training),
-    },
-    "count_ngrams": lambda plan, w: {"order": _model(plan, w).order},
-    "build_preferences": lambda plan, w: settings_of(_corpus(plan, w).pairs),
-    "score_references": lambda plan, w: {},
-    "align_model": lambda plan, w: {"training": settings_of(_model(plan, w).training)},
-    "score_benchmark": lambda plan, w: settings_of(plan.config.benchmarks[w.benchmark].scoring),
-    "score_ngrams": lambda plan, w: settings_of(plan.config.benchmarks[w.benchmark].scoring),
-    "collect_scores": _collected,
-}
-
-_RECORDED = {"parquet": "parquet"}  # every other kind is a file an utterance, or a file to cut
-
-_ENGINES: dict[str, Callable[[Plan, Any], list[str]]] = {
-    "generate_text": lambda plan, w: [
-        f"slamflow.corpora.generated.{_corpus(plan, w).source.content}"
-    ],
-    "list_source": lambda plan, w: [
-        f"slamflow.corpora.listing.{_corpus(plan, w).source.kind}"
-        if _corpus(plan, w).source.recorded
-        else "slamflow.corpora.listing.text"
-    ],
-    "read_text": lambda plan, w: [f"slamflow.corpora.texts.{_corpus(plan, w).source.kind}"],
-    "cut_audio": lambda plan, w: [
-        f"slamflow.corpora.recorded.{_RECORDED.get(_corpus(plan, w).source.kind, 'audio')}"
-    ],
-    "align_speech": lambda plan, w: [f"slamflow.alignment.{_engine(plan, w, 'align_speech')}"],
-    "synthesise_speech": lambda plan, w: [
-        f"slamflow.synthesis.{_engine(plan, w, 'synthesise_speech')}"
-    ],
-}

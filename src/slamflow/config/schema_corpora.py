@@ -1,8 +1,8 @@
 """Corpora, as pydantic models."""
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from slamflow.config.fields import (
     Block,
@@ -15,8 +15,37 @@ from slamflow.config.fields import (
     reference,
     setting,
 )
-from slamflow.config.schema_sources import Source
+from slamflow.config.schema_recordings import (
+    AudioSource,
+    ParquetSource,
+    SalmonSource,
+    SlamkitSource,
+    StoryclozeSource,
+    ZerospeechSource,
+)
+from slamflow.config.schema_texts import (
+    BlimpSource,
+    GeneratedSource,
+    SwagSource,
+    TextSource,
+    WordsSource,
+)
 from slamflow.config.schema_voices import Alignment
+
+Source = Annotated[
+    GeneratedSource
+    | TextSource
+    | SwagSource
+    | BlimpSource
+    | WordsSource
+    | AudioSource
+    | ParquetSource
+    | ZerospeechSource
+    | StoryclozeSource
+    | SalmonSource
+    | SlamkitSource,
+    Field(discriminator="kind"),
+]
 
 
 class Speech(Block):

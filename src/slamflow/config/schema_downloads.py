@@ -32,6 +32,9 @@ class Fetched(Block):
 
     connections: Positive = machine(4, is_about="files fetched at a time")
     retries: int = machine(7, ge=0, is_about="tries after a passing failure")
+    retry_wait: float = machine(
+        1.0, ge=0, is_about="before the first of them; twice as long before each other (s)"
+    )
 
 
 class ArchiveDownload(Fetched):

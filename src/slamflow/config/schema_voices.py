@@ -1,12 +1,12 @@
 """Voices and alignments, as pydantic models."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
-from slamflow.config.fields import Block, Positive, setting
+from slamflow.config.fields import Block, Name, Positive, Share, machine, reference, setting
+from slamflow.config.schema_files import Text
 
-Text = Annotated[str, Field(min_length=1)]
 Rate = Annotated[int, Field(ge=80, le=450)]
 Pitch = Annotated[int, Field(ge=0, le=99)]
 
@@ -31,11 +31,27 @@ class Espeak(Block):
     )
 
 
-class Neural(Block):
+class Weights(Block):
+    """Weights of a hub, of a folder, or of a download."""
+
+    model: Text | None = setting(None, is_about="hub id, or folder in transformers' layout")
+    revision: str | None = setting(None, is_about="commit, tag or branch of the hub")
+    download: Name | None = reference(
+        "downloads", None, is_about="in place of a model: its files, fetched beforehand"
+    )
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.model is None) == (self.download is None):
+            raise ValueError("needs either `model` or `download`")
+        if self.download and self.revision:
+            raise ValueError("the revision is that of the download: leave `revision` out")
+        return self
+
+
+class Neural(Weights):
     """A neural voice of transformers."""
 
-    model: Text = setting(is_about="hub id, or folder of a checkpoint in transformers' layout")
-    revision: str | None = setting(None, is_about="commit, tag or branch of the hub")
     speakers: list[Annotated[int, Field(ge=0)]] | None = setting(
         None, min_length=1, is_about="speakers drawn from; null: a model of one voice"
     )
@@ -58,13 +74,11 @@ class Fastspeech2(Neural):
     engine: Literal["fastspeech2"]
 
 
-class Kokoro(Block):
-    """Kokoro, the voice of SpokenSwag; needs the extra `kokoro`."""
+class Kokoro(Weights):
+    """Kokoro-82M, the voice of SpokenSwag; needs the extra `kokoro`."""
 
     knows_phones: ClassVar[bool] = False
     engine: Literal["kokoro"]
-    model: Text = setting("hexgrad/Kokoro-82M", is_about="hub id or folder")
-    revision: str | None = setting(None, is_about="commit, tag or branch of the hub")
     voices: list[Text] = setting(
         ["af_heart", "am_fenrir", "bf_emma", "bm_george"],
         min_length=1,
@@ -87,6 +101,15 @@ class Command(Block):
     )
     seconds: Positive = setting(60, is_about="an utterance that takes longer is left out (s)")
 
+    @model_validator(mode="after")
+    def _placeholders(self) -> Self:
+        given = " ".join(self.command)
+        if "{wav}" not in given or ("{text}" not in given and "{text_file}" not in given):
+            raise ValueError("`command` needs {wav}, and {text} or {text_file}")
+        if self.voices and len(self.voices) > 1 and "{voice}" not in given:
+            raise ValueError("`command` has no {voice}, and there are several `voices`")
+        return self
+
 
 Synthesiser = Annotated[
     Espeak | Vits | Fastspeech2 | Kokoro | Command, Field(discriminator="engine")
@@ -96,22 +119,25 @@ Synthesiser = Annotated[
 class Aligner(Block):
     """How words are found."""
 
+    rejected_at_most: Share = machine(
+        0.1, is_about="share of a job's texts that may stay unaligned before the stage fails"
+    )
     least_score: float | None = setting(
         None, is_about="what scores less has another text, and is left unaligned; null: nothing is"
     )
 
 
-class CtcAlignment(Aligner):
+class CtcAlignment(Aligner, Weights):
     """Words by forced alignment with a CTC model."""
 
+    knows_phones: ClassVar[bool] = False
     engine: Literal["ctc"]
-    model: Text = setting(is_about="hub id, or folder of a checkpoint in transformers' layout")
-    revision: str | None = setting(None, is_about="commit, tag or branch of the hub")
 
 
 class SphinxAlignment(Aligner):
     """Words and phones by pocketsphinx, whose wheel holds an English model."""
 
+    knows_phones: ClassVar[bool] = True
     engine: Literal["sphinx"]
 
 

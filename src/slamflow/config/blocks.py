@@ -1,0 +1,148 @@
+"""What each rule depends on: its block of a named thing, and the engines that the block chooses."""
+
+from collections.abc import Callable
+from typing import Any
+
+from slamflow.config.fields import settings_of
+from slamflow.config.schema import Config
+from slamflow.config.schema_models import AlignedModel, NgramModel, PretrainedModel
+
+NEURAL = {"vits", "fastspeech2", "kokoro", "ctc"}  # engines that a GPU speeds up
+
+
+def block(config: Config, rule: str, wildcards: Any) -> dict[str, Any]:
+    """The block of a rule's job as plain values."""
+    return _BLOCKS[rule](config, wildcards)
+
+
+def engines(config: Config, rule: str, wildcards: Any) -> list[str]:
+    """The modules that a rule's script imports by names in its block."""
+    found = _ENGINES.get(rule)
+    return [f"slamflow.{found(config, wildcards)}"] if found else []
+
+
+def engine(config: Config, rule: str, wildcards: Any) -> Any:
+    """The block of the engine that aligns or speaks a corpus."""
+    corpus = _corpus(config, wildcards)
+    if rule == "align_speech":
+        return corpus.alignment
+    return config.synthesisers[corpus.speech.synthesiser]
+
+
+def evaluated(config: Config) -> list[tuple[str, str]]:
+    """Each (model, benchmark) of `evaluate`, once, in its order."""
+    pairs = [
+        (model, benchmark)
+        for row in config.evaluate
+        for benchmark in row.benchmarks
+        for model in row.models
+    ]
+    return list(dict.fromkeys(pairs))
+
+
+def _corpus(config: Config, wildcards: Any) -> Any:
+    return config.corpora[wildcards.corpus]
+
+
+def _source(only: str) -> Callable[[Config, Any], dict[str, Any]]:
+    """A corpus's source as one stage sees it; of files, their folder is that below `data_root`."""
+
+    def found(config: Config, wildcards: Any) -> dict[str, Any]:
+        source = _corpus(config, wildcards).source
+        settings = settings_of(source, only)
+        return settings | {"folder": source.place} if "folder" in settings else settings
+
+    return found
+
+
+def _engine(config: Config, rule: str, wildcards: Any) -> dict[str, Any]:
+    """The settings of an engine; weights of a download are a folder below `data_root`."""
+    found = engine(config, rule, wildcards)
+    weights = getattr(found, "download", None)
+    return settings_of(found) | ({"model": f"downloads/{weights}"} if weights else {})
+
+
+def _speech(config: Config, wildcards: Any) -> dict[str, Any]:
+    speech = settings_of(_corpus(config, wildcards).speech)
+    return {"speech": speech, "synthesiser": _engine(config, "synthesise_speech", wildcards)}
+
+
+def _tokeniser(config: Config, wildcards: Any) -> Any:
+    return config.tokenisers[wildcards.tokeniser]
+
+
+def _model(config: Config, wildcards: Any) -> Any:
+    return config.models[wildcards.model]
+
+
+def _collected(config: Config, _: Any) -> dict[str, Any]:
+    pairs = evaluated(config)
+    used = dict.fromkeys(benchmark for _, benchmark in pairs)
+    models = {name: config.models[name] for name in dict.fromkeys(model for model, _ in pairs)}
+    return {
+        "evaluate": [[*pair] for pair in pairs],
+        "benchmarks": {name: settings_of(config.benchmarks[name].metrics) for name in used},
+        "aligned": {
+            name: model.base for name, model in models.items() if isinstance(model, AlignedModel)
+        },
+        "orders": {
+            name: model.order for name, model in models.items() if isinstance(model, NgramModel)
+        },
+        "untrained": [
+            name
+            for name, model in models.items()
+            if isinstance(model, PretrainedModel) and model.training.steps == 0
+        ],
+    }
+
+
+_BLOCKS: dict[str, Callable[[Config, Any], dict[str, Any]]] = {
+    "fetch_download": lambda config, w: settings_of(config.downloads[w.download]),
+    "generate_text": _source("reading"),
+    "list_source": _source("listing"),
+    "read_text": _source("reading"),
+    "cut_audio": _source("reading"),
+    "align_speech": lambda config, w: _engine(config, "align_speech", w),
+    "synthesise_speech": _speech,
+    "train_hubert": lambda config, w: settings_of(config.huberts[w.hubert].training),  # type: ignore[arg-type]
+    "fit_kmeans": lambda config, w: {
+        "features": _tokeniser(config, w).features,
+        **settings_of(_tokeniser(config, w).kmeans),
+    },
+    "extract_units": lambda config, w: {"features": _tokeniser(config, w).features},
+    "measure_quality": lambda config, w: settings_of(_tokeniser(config, w).quality),
+    "list_phones": lambda config, w: {},
+    "extract_phones": lambda config, w: {},
+    "pack_mixture": lambda config, w: settings_of(config.mixtures[w.mixture].packing),
+    "pretrain_model": lambda config, w: {
+        "init": settings_of(_model(config, w).init),
+        "training": settings_of(_model(config, w).training),
+    },
+    "count_ngrams": lambda config, w: {"order": _model(config, w).order},
+    "build_preferences": lambda config, w: settings_of(_corpus(config, w).pairs),
+    "score_references": lambda config, w: {},
+    "align_model": lambda config, w: {"training": settings_of(_model(config, w).training)},
+    "score_benchmark": lambda config, w: settings_of(config.benchmarks[w.benchmark].scoring),
+    "score_ngrams": lambda config, w: settings_of(config.benchmarks[w.benchmark].scoring),
+    "collect_scores": _collected,
+}
+
+_ENGINES: dict[str, Callable[[Config, Any], str]] = {
+    "generate_text": lambda config, w: f"corpora.generated.{_corpus(config, w).source.content}",
+    "list_source": lambda config, w: (
+        f"corpora.listing.{_corpus(config, w).source.kind}"
+        if _corpus(config, w).source.recorded
+        else "corpora.listing.text"
+    ),
+    "read_text": lambda config, w: f"corpora.texts.{_corpus(config, w).source.kind}",
+    # all but tables are a file an utterance, or a file to cut
+    "cut_audio": lambda config, w: (
+        "corpora.recorded.parquet"
+        if _corpus(config, w).source.kind == "parquet"
+        else "corpora.recorded.audio"
+    ),
+    "align_speech": lambda config, w: f"alignment.{engine(config, 'align_speech', w).engine}",
+    "synthesise_speech": lambda config, w: (
+        f"synthesis.{engine(config, 'synthesise_speech', w).engine}"
+    ),
+}
