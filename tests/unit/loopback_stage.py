@@ -1,18 +1,22 @@
 """The stage `fetch_download` as a user runs it, for the tests of downloads."""
 
+import io
 import json
 import os
 import runpy
 import signal
 import subprocess
 import sys
+import tarfile
 import time
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from loopback import Server
 
 from slamflow import files
 from slamflow.tables import downloads as downloads_table
@@ -20,6 +24,33 @@ from slamflow.tables import downloads as downloads_table
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "workflow_scripts" / "fetch_download.py"
 MACHINE = {"retries": 3, "retry_wait": 0.01}
+
+
+def packed(content: Mapping[str, bytes], mode: str = "w:gz") -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as tar:  # type: ignore[call-overload]
+        for name, data in content.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def zipped(content: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.mkdir("corpus")
+        for name, data in content.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def block(
+    server: Server, *names: str, checksum: str | None = None, strip: int = 0
+) -> dict[str, Any]:
+    urls = [f"{server.address}/{name}" for name in names or ["corpus.tar.gz"]]
+    archives = [{"url": url, "checksum": checksum} for url in urls]
+    return {"kind": "archive", "archives": archives, "strip": strip}
 
 
 class Stage:
@@ -104,7 +135,9 @@ class Stage:
         """Bytes on the disk of files that are under way."""
         return sum(path.stat().st_size for path in self.partial.rglob("*.part"))
 
-    def killed(self, config: Mapping[str, Any], when: Callable[[], bool]) -> None:
+    def killed(
+        self, config: Mapping[str, Any], when: Callable[[], bool], fetched: bool = False
+    ) -> None:
         """Run it as a process, and kill that as soon as `when` says so."""
         process = self.start(config)
         end = time.monotonic() + 20
@@ -113,4 +146,4 @@ class Stage:
             time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
-        assert not self.folder.exists() and not self.manifest.exists()
+        assert fetched == self.folder.exists() and not self.manifest.exists()

@@ -146,6 +146,18 @@ def test_errors_for_ever(stage: Stage, hub: Hub, cdn: Server) -> None:
     assert f"{host} answered 500 Internal Server Error, 4 times" in stage.fails(block())
 
 
+def test_waits_too_long(stage: Stage, hub: Hub, cdn: Server) -> None:
+    later = Reply(429, b"", {"Retry-After": "7200"})
+    for server, path in (
+        (hub, "/api/datasets/people/stories/revision/main"),
+        (cdn, address(DATA["data/0.parquet"], cdn)),
+    ):
+        server.forever[path] = later
+        line = stage.fails(block())
+        assert "asks to wait for 2.0 hours; run again after that" in line
+        del server.forever[path]
+
+
 def test_a_file_that_is_not_what_the_hub_says(stage: Stage, cdn: Server) -> None:
     path = address(DATA["data/1.parquet"], cdn)
     right, cdn.files[path] = cdn.files[path], bytes(120_000)
@@ -175,7 +187,8 @@ def test_offline(stage: Stage) -> None:
     process = stage.start(block())
     assert process.wait(20) == 1
     lines = stage.capfd.readouterr().err.splitlines()
-    assert len(lines) == 1 and "HF_HUB_OFFLINE is set: unset it" in lines[0]
+    assert len(lines) == 1 and "people/stories: HF_HUB_OFFLINE is set; unset it" in lines[0]
+    assert "times" not in lines[0] and "network" not in lines[0]
     assert not stage.folder.exists() and not stage.manifest.exists()
 
 

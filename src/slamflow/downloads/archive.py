@@ -44,14 +44,39 @@ def fetch(config: Mapping[str, Any], place: Place) -> list[Row]:
             if again := found.keys() & {row[0] for row in rows}:
                 logs.info(f"{source.shown} replaces {len(again)} files, such as {min(again)}")
             found |= {path: (path, size, sha256) for path, size, sha256 in rows}
-        unpacking.check_links(place.files)
     except retrying.Refused as error:
         raise ValueError(
             f"{error}; mend `url`, or see with a browser what the server wants"
         ) from None
-    except unpacking.Unsafe as error:
-        raise ValueError(f"{place.files}: refused, {error}") from None
     return sorted(found.values())
+
+
+def grow(folder: Path, rows: list[Row], known: int, place: Place) -> None:
+    """Begin a download with all that a finished one has, which stays as it is.
+
+    Its files are linked if the file system can do that, and else copied.
+
+    Args:
+        folder: the finished download, of `known` archives.
+        rows: its files.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    folders.remove(place.partial)
+    # Links are safe here: archives are merged by renaming, and nothing writes into a file.
+    for parent, names, others in os.walk(folder):
+        target = place.files / Path(parent).relative_to(folder)
+        target.mkdir(parents=True)
+        for name in names + others:
+            source = Path(parent, name)
+            if source.is_symlink():
+                (target / name).symlink_to(source.readlink())
+            elif name in others:
+                folders.link(source, target / name)
+        folders.sync_one(target)
+    for number in range(known):
+        files.write_json([] if number else rows, _done(place, number))
 
 
 def _sizes(sources: list[transfer.Source], place: Place) -> dict[int, int]:
@@ -76,55 +101,68 @@ def _sizes(sources: list[transfer.Source], place: Place) -> dict[int, int]:
 def _one(source: transfer.Source, size: int, number: int, strip: int, place: Place) -> None:
     """Fetch and unpack one archive; its rows are written when its files are on the disk."""
     path = _path(place, number, source)
-    if not path.exists():
+    if path.exists():
+        transfer.check(source, path)
+    else:
         label = f"{place.label}: {path.name}"
         done = transfer.arrived(path)
         meter = transfer.Meter(label, size, done, place.patience.stop)
         transfer.download(source, path, meter, place.patience)
     place.files.mkdir(parents=True, exist_ok=True)
-    if unpacking.is_archive(path):
-        unpacked = place.partial / "unpacking"
-        folders.remove(unpacked)
-        unpacked.mkdir()
-        try:
-            unpacking.unpack(path, unpacked, strip, source.shown, place.label)
-            rows = described(unpacked, walked(unpacked), place.connections)
-            _merge(unpacked, place.files, source.shown)
-        finally:
-            folders.remove(unpacked)
-    elif unpacking.named_archive(path.name):
+    packed = unpacking.is_archive(path)
+    if unpacking.named_archive(path.name) and not packed:
         raise ValueError(
             f"{source.shown}: is no tar or zip archive by its content; see {path}, mend `url`, and"
             " delete that file to fetch it anew"
         )
-    else:
-        rows = described(path.parent, [path.name], 1)
-        folders.link(path, place.files / path.name)
-        folders.sync_one(place.files)
+    unpacked = place.partial / "unpacking"
+    folders.remove(unpacked)
+    unpacked.mkdir()
+    try:
+        if packed:
+            unpacking.unpack(path, unpacked, strip, source.shown, place.label)
+        else:
+            folders.link(path, unpacked / path.name)
+        rows = described(unpacked, walked(unpacked), place.connections)
+        _merge(unpacked, place.files, source.shown)
+    finally:
+        folders.remove(unpacked)
     files.write_json(rows, _done(place, number))
 
 
 def _merge(unpacked: Path, folder: Path, shown: str) -> None:
-    """Move what is unpacked to what earlier archives gave; links move as links."""
+    """Move what is unpacked to what earlier archives gave; links move as links.
+
+    Raises:
+        ValueError: a file or folder has the other's path, or would lie behind a link; or a link
+            leads out of the folder, now that it lies beside what earlier archives gave.
+        OSError: the disk is full.
+    """
+    repair = "give it a download of its own"
     try:
         for parent, names, others in os.walk(unpacked):
-            target = folder / Path(parent).relative_to(unpacked)
+            relative = Path(parent).relative_to(unpacked)
+            target = folder / relative
+            if relative.parts and target.is_symlink():
+                raise unpacking.Unsafe(f"'{relative}' is a link of an archive before it; {repair}")
             target.mkdir(exist_ok=True)
             for name in others + [name for name in names if Path(parent, name).is_symlink()]:
                 os.replace(Path(parent, name), target / name)
             folders.sync_one(target)
+        unpacking.check_links(folder)
+    except unpacking.Unsafe as error:
+        raise ValueError(f"{shown}: refused, {error}") from None
     except OSError as error:
         if error.errno in space.FULL:
             raise
         raise ValueError(
-            f"{shown}: does not fit the archives before it: {logs.describe(error)}; give it a"
-            " download of its own"
+            f"{shown}: does not fit the archives before it: {logs.describe(error)}; {repair}"
         ) from None
 
 
 def _name(source: transfer.Source) -> str:
     name = unquote(Path(urlsplit(source.url).path).name)
-    if not name or "/" in name or "\0" in name:
+    if name in ("", ".", "..") or "/" in name or "\0" in name:
         raise ValueError(f"{source.shown}: does not end with the name of a file; mend `url`")
     return name
 

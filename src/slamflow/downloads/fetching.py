@@ -2,6 +2,7 @@
 
 Beside that folder lie, hidden, `.{name}.lock` and, while it is made, `.{name}.partial/`. In it lies
 `.slamflow.json`: the block, the commit of a repository, and path, bytes and sha256 of each file.
+A folder whose block gets more archives stays as it is until it is replaced by one that has them.
 """
 
 import fcntl
@@ -15,9 +16,11 @@ from typing import Any
 import pyarrow as pa
 
 from slamflow import files, folders, logs
-from slamflow.downloads import archive, hub, retrying, space
+from slamflow.downloads import archive, blocks, hub, retrying, space
 from slamflow.downloads.place import RECORD, Place, described, walked
 from slamflow.tables import downloads as downloads_table
+
+ANOTHER = "give this download another name, which costs nothing of the old, or delete that folder"
 
 
 def fetch(name: str, config: Mapping[str, Any], machine: Mapping[str, Any], label: str) -> pa.Table:
@@ -52,7 +55,7 @@ def fetch(name: str, config: Mapping[str, Any], machine: Mapping[str, Any], labe
     try:
         os.pwrite(lock, f"{socket.gethostname()}, process {os.getpid()}\n".encode(), 0)
         if (folder / RECORD).exists():
-            rows = _adopted(folder, config)
+            rows = _adopted(folder, config, place)
         elif folder.exists():
             rows = _by_hand(folder, config, place)
         else:
@@ -77,13 +80,12 @@ def fetch(name: str, config: Mapping[str, Any], machine: Mapping[str, Any], labe
 
 
 def _fetched(folder: Path, config: Mapping[str, Any], place: Place) -> list[Any]:
-    block = place.partial / "block.json"
-    if set(walked(place.partial)) - {"block.json", "commit"}:
-        _compare(json.loads(block.read_text()), config, place.partial)
+    if place.block.exists() and set(walked(place.partial)) - {place.block.name, "commit"}:
+        _compare(json.loads(place.block.read_text()), config, place.partial, ANOTHER)
     else:  # nothing has come yet
         folders.remove(place.partial)
     place.files.mkdir(parents=True, exist_ok=True)
-    files.write_json(config, block)
+    files.write_json(config, place.block)
     commit = None
     try:
         if config["kind"] == "huggingface":
@@ -91,12 +93,15 @@ def _fetched(folder: Path, config: Mapping[str, Any], place: Place) -> list[Any]
         else:
             rows = archive.fetch(config, place)
     except retrying.Passing as error:
+        after = f", and delete {folder / RECORD}" if folder.exists() else ""
         raise ValueError(
             f"{error}, {place.patience.retries + 1} times; check the network and the proxy and run"
             f" again (it goes on where it was), or put the files into {folder} by hand, under their"
-            " paths in the download"
+            f" paths in the download{after}"
         ) from None
     _record(place.files, config, rows, commit=commit)
+    if folder.exists():  # it has grown; killed here, the next run finds all archives done
+        os.rename(folder, place.partial / "before")
     os.rename(place.files, folder)
     folders.sync_one(folder.parent)
     return rows
@@ -118,20 +123,22 @@ def _record(folder: Path, config: Mapping[str, Any], rows: list[Any], **facts: A
     files.write_json({"block": config, "files": rows, **facts}, folder / RECORD)
 
 
-def _adopted(folder: Path, config: Mapping[str, Any]) -> list[Any]:
-    """The rows of a finished folder's record.
+def _adopted(folder: Path, config: Mapping[str, Any], place: Place) -> list[Any]:
+    """The rows of a finished folder's record; what archives were added is fetched.
 
     Raises:
         ValueError: it is of another block, or a file is missing or has another size.
     """
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        block, rows = record["block"], record["files"]
+        block, rows, by_hand = record["block"], record["files"], "by_hand" in record
     except (ValueError, KeyError, TypeError):
         raise ValueError(
             f"{folder / RECORD}: is damaged; delete it, and the files are believed as they are"
         ) from None
-    _compare(block, config, folder)
+    grows = not by_hand and not folder.is_symlink()  # else it is its user's, and stays as it is
+    by_itself = f"delete {folder / RECORD} once the folder holds the files of this block"
+    _compare(block, config, folder, ANOTHER if grows else by_itself, grows)
     for path, size, _ in rows:
         try:
             found = (folder / path).stat().st_size
@@ -143,16 +150,25 @@ def _adopted(folder: Path, config: Mapping[str, Any]) -> list[Any]:
                 f"{folder / path}: {state}; put it back, or delete {folder} to fetch it all anew"
             )
     logs.info(f"{folder}: {len(rows)} files are there")
-    return rows
+    if not blocks.added(block, config):
+        return rows
+    if not place.block.exists():
+        archive.grow(folder, rows, len(block["archives"]), place)
+        files.write_json(config, place.block)
+    return _fetched(folder, config, place)
 
 
-def _compare(found: Mapping[str, Any], config: Mapping[str, Any], folder: Path) -> None:
-    differing = [
-        key for key in sorted(found.keys() | config.keys()) if found.get(key) != config.get(key)
-    ]
+def _compare(
+    found: Mapping[str, Any],
+    config: Mapping[str, Any],
+    folder: Path,
+    repair: str,
+    grows: bool = True,
+) -> None:
+    differing = blocks.differing(found, config)
+    if not grows and blocks.added(found, config):
+        differing = ["archives"]
     if differing:
         keys = ", ".join(f"`{key}`" for key in differing)
-        raise ValueError(
-            f"{folder}: is of a block with other {keys}; delete it, or give this download another"
-            " name"
-        )
+        raise ValueError(f"{folder}: is of a block with other {keys}; {repair}")
+    blocks.say_unchecked(found, config)

@@ -35,8 +35,8 @@ def fetch(config: Mapping[str, Any], place: Place) -> tuple[str, list[Row]]:
         The commit, and the files by path.
 
     Raises:
-        ValueError: no such repository, commit or file; or it is refused; or a file is not what
-            the hub says it is; or the disk has too little room.
+        ValueError: no such repository, commit or file; or it is refused, or for hours; or a file
+            is not what the hub says it is; or the disk has too little room.
         retrying.Passing: the hub cannot be reached.
         OSError: the disk is full.
     """
@@ -65,7 +65,9 @@ def fetch(config: Mapping[str, Any], place: Place) -> tuple[str, list[Row]]:
         }
         _download(sources, place)
     except OfflineModeIsEnabled:
-        raise retrying.Passing("HF_HUB_OFFLINE is set: unset it") from None
+        raise ValueError(
+            f"{config['repository']}: HF_HUB_OFFLINE is set; unset it and run again"
+        ) from None
     except HfHubHTTPError as error:
         missing = isinstance(error, RevisionNotFoundError)
         raise refused(error.response.status_code, missing) from None
@@ -160,7 +162,7 @@ def _asking(place: Place, api: HfApi, action: Callable[[], T]) -> T:
         except HfHubHTTPError as error:
             reply = error.response
             found = retrying.refusal(reply.status_code, reply.reason_phrase, reply.headers, host)
-            raise found if isinstance(found, retrying.Passing) else error from None
+            raise error if isinstance(found, retrying.Refused) else found from None
         except httpx2.TransportError as error:
             reason = retrying.cause(error)
             raise retrying.Passing(f"{host} cannot be reached ({reason})") from None

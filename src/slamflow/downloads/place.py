@@ -28,6 +28,11 @@ class Place:
         """The folder that will have the download's name."""
         return self.partial / "files"
 
+    @property
+    def block(self) -> Path:
+        """The file with the block; what is made without it has only been begun."""
+        return self.partial / "block.json"
+
 
 def described(folder: Path, paths: Iterable[str], threads: int) -> list[Row]:
     """Rows of files below `folder`, sorted by path; each file is on the disk, too."""

@@ -65,13 +65,20 @@ class Patience:
 
 
 def refusal(status: int, reason: str, headers: Mapping[str, Any], who: str) -> Exception:
-    """The exception that an HTTP answer other than success stands for."""
+    """The exception that an HTTP answer other than success stands for.
+
+    Returns:
+        `Refused`, `Passing`, or a ValueError if the server asks to wait for too long.
+    """
     message = f"{who} answered {status} {reason}".rstrip()
     if status not in PASSING:
         return Refused(message, status)
     after = _asked(headers)
     if after > LONGEST_ASKED:
-        return Refused(f"{message} and asks to wait for {after / 3600:.1f} hours", status)
+        return ValueError(
+            f"{message} and asks to wait for {after / 3600:.1f} hours; run again after that (it"
+            " goes on where it was)"
+        )
     return Passing(message, after)
 
 

@@ -7,14 +7,18 @@ from pathlib import Path
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
+class TooSmall(ValueError):
+    """What a disk has no room for, and how to make it."""
+
+
 def check(needed: int, folder: Path, what: str) -> None:
     """See that `needed` bytes fit into `folder`.
 
     Raises:
-        ValueError: they do not; both figures are in the message.
+        TooSmall: they do not; both figures are in the message.
     """
     if needed > free(folder):
-        raise ValueError(
+        raise TooSmall(
             f"{folder}: {what} needs {shown(needed)} and {shown(free(folder))} are free;"
             " make room there, or set `data_root` to a larger disk"
         )

@@ -105,7 +105,7 @@ def download(source: Source, path: Path, meter: Meter, patience: retrying.Patien
 
     while not patience(attempt):
         patience.stop.wait(patience.wait)
-    _check(source, part)
+    check(source, part)
     folders.sync_one(part)
     os.replace(part, path)
     _note(part).unlink(missing_ok=True)
@@ -212,21 +212,26 @@ def _validator(reply: requests.Response) -> str | None:
     return etag if etag and not etag.startswith("W/") else reply.headers.get("Last-Modified")
 
 
-def _check(source: Source, part: Path) -> None:
+def check(source: Source, path: Path) -> None:
+    """See that a file that has come has its checksum; else it is removed.
+
+    Raises:
+        ValueError: it has another.
+    """
     if source.checksum is None:
         return
     algorithm, _, wanted = source.checksum.partition(":")
-    with part.open("rb") as file:
+    with path.open("rb") as file:
         if algorithm == "git":
-            whole = hashlib.sha1(b"blob %d\0" % part.stat().st_size)
+            whole = hashlib.sha1(b"blob %d\0" % path.stat().st_size)
             while chunk := file.read(CHUNK):
                 whole.update(chunk)
             found = whole.hexdigest()
         else:
             found = hashlib.file_digest(file, algorithm).hexdigest()
     if found != wanted.lower():
-        part.unlink()
-        _note(part).unlink(missing_ok=True)
+        path.unlink()
+        _note(path).unlink(missing_ok=True)
         raise ValueError(
             f"{source.shown}: its {algorithm} is {found} and should be {wanted}; the file was"
             " removed, run again to fetch it anew"

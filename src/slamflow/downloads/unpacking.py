@@ -82,6 +82,8 @@ def unpack(path: Path, folder: Path, strip: int, origin: str, label: str) -> Non
         check_links(folder)
     except Unsafe as error:
         raise ValueError(f"{origin}: refused, {error}") from None
+    except space.TooSmall as error:
+        raise ValueError(f"{origin}: {error}") from None
     except (*_DAMAGED, OSError, RuntimeError, NotImplementedError, ValueError) as error:
         if isinstance(error, OSError) and error.errno in space.FULL:
             raise
@@ -157,7 +159,7 @@ def _tar(file: IO[bytes], folder: Path, strip: int) -> Iterator[str]:
                 if member.size < 0:
                     raise Unsafe(f"{shown} has fewer than 0 bytes")
                 if member.isreg():
-                    _fits(member.size, folder, shown)
+                    space.check(member.size, folder.parent, f"{shown}, unpacked,")
                 target = member.linkname
                 if member.islnk():
                     linked = inside(target, strip)
@@ -178,7 +180,8 @@ def _zip(file: IO[bytes], folder: Path, strip: int) -> Iterator[str]:
     """Unpack a zip, yielding the names of the members that are done."""
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
-        _fits(sum(member.file_size for member in members), folder, "the whole of it")
+        size = sum(member.file_size for member in members)
+        space.check(size, folder.parent, "the whole of it, unpacked,")
         for member in members:
             shown = repr(member.filename)
             path = inside(member.filename, strip)
@@ -205,14 +208,6 @@ def _unpressed(file: IO[bytes]) -> Any:
         if head.startswith(magic):
             return opener(file)
     return contextlib.nullcontext(file)
-
-
-def _fits(size: int, folder: Path, shown: str) -> None:
-    if size > (free := space.free(folder)):
-        raise Unsafe(
-            f"{shown} unpacks to {space.shown(size)} and {space.shown(free)} are free at"
-            f" {folder.parent}"
-        )
 
 
 def _is_text(name: str) -> bool:
