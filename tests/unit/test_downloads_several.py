@@ -178,8 +178,10 @@ def test_killed_while_it_grows(stage: Stage, server: Server) -> None:
         assert record(stage)["block"] == block(server, "first.tar")
         assert all((stage.folder / path).read_bytes() == b"x" for path in content)
     server.pace = 0.0
-    # And between the last two renames, when the folder has no name.
-    os.rename(stage.folder, stage.partial / "before")
+    for names in (["first.tar"], ["first.tar", "second.tar"]):
+        # As if killed between the last two renames, when the folder has no name.
+        os.rename(stage.folder, stage.partial / "before")
+        assert stage.run(block(server, *names))[0] == 0
     stage.succeeds(config, content | SECOND)
     assert asked(server) == {"/second.tar"}
 

@@ -54,6 +54,8 @@ def fetch(name: str, config: Mapping[str, Any], machine: Mapping[str, Any], labe
     )
     try:
         os.pwrite(lock, f"{socket.gethostname()}, process {os.getpid()}\n".encode(), 0)
+        if place.before.exists() and not folder.exists():  # killed between two renames
+            os.rename(place.before, folder)
         if (folder / RECORD).exists():
             rows = _adopted(folder, config, place)
         elif folder.exists():
@@ -100,8 +102,8 @@ def _fetched(folder: Path, config: Mapping[str, Any], place: Place) -> list[Any]
             f" paths in the download{after}"
         ) from None
     _record(place.files, config, rows, commit=commit)
-    if folder.exists():  # it has grown; killed here, the next run finds all archives done
-        os.rename(folder, place.partial / "before")
+    if folder.exists():  # it has grown
+        os.rename(folder, place.before)
     os.rename(place.files, folder)
     folders.sync_one(folder.parent)
     return rows

@@ -33,6 +33,11 @@ class Place:
         """The file with the block; what is made without it has only been begun."""
         return self.partial / "block.json"
 
+    @property
+    def before(self) -> Path:
+        """A finished folder while the one that takes its place gets its name."""
+        return self.partial / "before"
+
 
 def described(folder: Path, paths: Iterable[str], threads: int) -> list[Row]:
     """Rows of files below `folder`, sorted by path; each file is on the disk, too."""
