@@ -22,7 +22,8 @@ def main() -> None:
         speech, rejected = engine.cut(args.config, sources, args.shard, data_root, label)
         speech, rejected = rejections.complete(speech, rejected)
         files.write_table(rejected, args.rejected, rejected_table.SCHEMA)
-        rejections.check(len(speech), rejected, args.machine["rejected_at_most"], args.speech)
+        at_most = args.machine["rejected_at_most"]
+        rejections.check(len(speech), rejected, at_most, args.speech, args.log, cut=speech)
         files.write_table(speech, args.speech, speech_table.SCHEMA)
 
 

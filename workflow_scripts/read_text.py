@@ -6,9 +6,11 @@ from pathlib import Path
 import pyarrow as pa
 
 from slamflow import commandline, files, logs, rejections
+from slamflow.corpora.texts import outputs
 from slamflow.tables import rejected as rejected_table
 from slamflow.tables import sources as sources_table
 from slamflow.tables import text as text_table
+from slamflow.tables.gathered import Gathered
 
 
 def main() -> None:
@@ -20,11 +22,14 @@ def main() -> None:
         tables = [files.read_table(path, text_table.SCHEMA) for path in args.heard]
         heard = pa.concat_tables(tables) if tables else None
         data_root = Path(args.machine["data_root"])
-        text, rejected = engine.read(args.config, sources, data_root, heard)
-        files.write_table(rejected, args.rejected, rejected_table.SCHEMA)
-        kept = len(text["item"].unique())
-        rejections.check(kept, rejected, args.machine["rejected_at_most"], args.text)
-        files.write_table(text, args.text, text_table.SCHEMA)
+        left_out = Gathered(rejected_table.SCHEMA)
+        items = engine.read(args.config, sources, data_root, left_out, heard)
+        with files.writing_table(args.text, text_table.SCHEMA) as put:
+            kept, rejected = outputs.write(items, put), left_out.table()
+            files.write_table(rejected, args.rejected, rejected_table.SCHEMA)
+            at_most = args.machine["rejected_at_most"]
+            rejections.check(kept, rejected, at_most, args.text, args.log)
+            outputs.check(kept, rejected, sources)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from slamflow import commandline, files, logs, rejections
 from slamflow.synthesis import speaking
 from slamflow.tables import rejected as rejected_table
 from slamflow.tables import speech as speech_table
-from slamflow.tables import text as text_table
 
 
 def main() -> None:
@@ -12,12 +11,14 @@ def main() -> None:
     parser.add_argument("--shard", type=int, required=True)
     args = parser.parse_args()
     with logs.capture(args.log):
-        text = files.read_table(args.text, text_table.SCHEMA)
         label = f"synthesise_speech {args.speech.parent.name}/{args.speech.stem}"
-        speech, rejected = speaking.speak(text, args.config, args.shard, args.machine, label)
+        speech, rejected = speaking.speak_file(
+            args.text, args.config, args.shard, args.machine, label
+        )
         speech, rejected = rejections.complete(speech, rejected)
         files.write_table(rejected, args.rejected, rejected_table.SCHEMA)
-        rejections.check(len(speech), rejected, args.machine["rejected_at_most"], args.speech)
+        at_most = args.machine["rejected_at_most"]
+        rejections.check(len(speech), rejected, at_most, args.speech, args.log)
         files.write_table(speech, args.speech, speech_table.SCHEMA)
 
 

@@ -5,12 +5,14 @@ import glob
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+ROW_GROUP = 4096  # rows
 
 
 @contextlib.contextmanager
@@ -41,23 +43,47 @@ def write_table(table: pa.Table, path: Path, schema: pa.Schema) -> None:
     Raises:
         ValueError: the table does not fit the schema.
     """
-    try:
-        table = table.select(schema.names).cast(schema)
-    except (KeyError, pa.ArrowInvalid, ValueError) as error:
-        raise ValueError(
-            f"{path}: cannot be written, it does not fit its schema: {error}"
-        ) from None
-    with replacing(path) as temporary:
-        pq.write_table(
-            table, temporary, compression="zstd", write_page_checksum=True, row_group_size=4096
-        )
+    with writing_table(path, schema) as write:
+        write(table)
 
 
-def read_table(path: Path, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
+@contextlib.contextmanager
+def writing_table(path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
+    """Yield what writes tables one behind the other; rename the file if the block succeeds.
+
+    Tables of ROW_GROUP rows, or of a multiple, give the same row groups as one table of all.
+
+    Raises:
+        ValueError: a table does not fit the schema.
+    """
+
+    def write(table: pa.Table) -> None:
+        try:
+            table = table.select(schema.names).cast(schema)
+        except (KeyError, pa.ArrowInvalid, ValueError) as error:
+            raise ValueError(
+                f"{path}: cannot be written, it does not fit its schema: {error}"
+            ) from None
+        writer.write_table(table, row_group_size=ROW_GROUP)
+
+    with (
+        replacing(path) as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd", write_page_checksum=True) as writer,
+    ):
+        yield write
+
+
+def read_table(
+    path: Path,
+    schema: pa.Schema,
+    columns: Sequence[str] | None = None,
+    rows: pa.BooleanArray | None = None,
+) -> pa.Table:
     """Read the Parquet file `path`, checking page checksums and its columns against `schema`.
 
     Args:
         columns: read only these columns of the schema.
+        rows: read only these rows; [rows of the file]. Row groups without any are passed over.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -81,9 +107,21 @@ def read_table(path: Path, schema: pa.Schema, columns: Sequence[str] | None = No
                     f"{path}: column `{name}` is {found} and should be {wanted}; {repair}"
                 )
         try:
-            return file.read(columns=list(columns or schema.names))
+            names = list(columns or schema.names)
+            return file.read(columns=names) if rows is None else _rows(file, names, rows)
         except (pa.ArrowException, OSError) as error:
             raise ValueError(f"{path}: damaged ({error}); {repair}") from None
+
+
+def _rows(file: pq.ParquetFile, columns: list[str], rows: pa.BooleanArray) -> pa.Table:
+    tables, first = [file.schema_arrow.empty_table().select(columns)], 0
+    for group in range(file.num_row_groups):
+        size = file.metadata.row_group(group).num_rows
+        wanted = rows.slice(first, size)
+        if wanted.true_count:
+            tables.append(file.read_row_group(group, columns=columns).filter(wanted))
+        first += size
+    return pa.concat_tables(tables)
 
 
 def write_json(content: Any, path: Path) -> None:

@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from slamflow.synthesis.espeak import Espeak
 from slamflow.tables import rejected as rejected_table
 from slamflow.tables import speech as speech_table
 
+ROOT = Path(__file__).resolve().parents[2]
 RATE = 16_000
 SENTENCES = (
     "The old dog ran across the field and barked at every bird that it could see.",
@@ -249,6 +252,24 @@ def test_libri_light_files_are_cut_by_their_own_lists(tmp_path: Path, spoken: Sp
     assert all(reason.startswith("no segments (") for reason in found.values())
 
 
+def test_spans_that_overlap_are_one(tmp_path: Path, spoken: Spoken) -> None:
+    samples = spoken[0]
+    save(tmp_path, "parts.flac", samples)
+    save(tmp_path, "whole.flac", samples)
+    for name, activity in {
+        "parts": [[12.0, 20.0], [4.0, 13.0], [19.0, 24.0], [30.0, 33.0], [31.0, 32.0]],
+        "whole": [[4.0, 24.0], [30.0, 33.0]],
+    }.items():
+        (tmp_path / f"speech/{name}.json").write_text(json.dumps({"voice_activity": activity}))
+    rows, rejected = cut(tmp_path, segments="libri-light", maximum=10.0)
+    times = {
+        name: [(row["start"], row["end"]) for row in rows if row["item"] == name]
+        for name in ("parts", "whole")
+    }
+    assert not rejected and times["parts"] == times["whole"]
+    assert len(times["whole"]) >= 3 and all(end - start <= 10.0 for start, end in times["whole"])
+
+
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet"])
 def test_segments_of_a_list_are_taken_as_they_are(tmp_path: Path, suffix: str) -> None:
     for name, seconds in {"a": 20.0, "b/b": 3.0, "c": 2.0, "unlisted": 1.0}.items():
@@ -328,6 +349,36 @@ def test_files_that_changed_or_vanished_are_errors(tmp_path: Path) -> None:
     (tmp_path / "speech/a.flac").unlink()
     with pytest.raises(ValueError, match=r"a\.flac: no such file"):
         cut(tmp_path, table)
+
+
+def run_script(root: Path, **machine: float) -> subprocess.CompletedProcess[str]:
+    config = configured(shards=1, segments="list.csv")
+    sources = listing.list_files(config, root)
+    files.write_table(sources, root / "sources.parquet", sources.schema)
+    command = [sys.executable, str(ROOT / "workflow_scripts" / "cut_audio.py"), "--shard", "0"]
+    for name in ("sources", "speech", "rejected"):
+        command += [f"--{name}", str(root / f"{name}.parquet")]
+    command += ["--config", json.dumps(config), "--log", str(root / "logs/0.log")]
+    command += ["--machine", json.dumps({"data_root": str(root)} | machine)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_script_fails_where_too_many_files_give_nothing(tmp_path: Path) -> None:
+    segments = ["path,start,end", "none.flac,0,1"]
+    for name in ("a.flac", "b.flac"):
+        save(tmp_path, name, tone(30.0))
+        segments += [f"{name},{second},{second + 1}" for second in range(30)]
+    (tmp_path / "speech/none.flac").write_text("no audio")
+    (tmp_path / "list.csv").write_text("\n".join(segments))
+    failed = run_script(tmp_path, rejected_at_most=0.1)
+    copy = tmp_path / "logs/0.rejected.parquet"
+    assert failed.returncode == 1 and not (tmp_path / "speech.parquet").exists()
+    assert "1 of 3 files are rejected, first speech/none.flac: cannot be decoded" in failed.stderr
+    assert str(copy) in failed.stderr
+    assert files.read_table(copy, rejected_table.SCHEMA)["id"].to_pylist() == ["none-p0000"]
+    assert "1 times: cannot be decoded\n" in (tmp_path / "logs/0.log").read_text()
+    assert run_script(tmp_path, rejected_at_most=0.4).returncode == 0
+    assert files.read_table(tmp_path / "speech.parquet", speech_table.SCHEMA).num_rows == 60
 
 
 def test_memory_does_not_grow_with_channels_rates_and_lengths(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -81,6 +82,31 @@ def test_columns_are_put_in_order_and_widened_and_others_left_out(tmp_path: Path
     loose = pa.table({"more": ["x"], "count": [1], "units": [[1, 2]], "id": ["a"]})
     files.write_table(loose, path, SCHEMA)
     assert files.read_table(path, SCHEMA).schema.names == SCHEMA.names
+
+
+def test_a_table_in_parts_gives_the_file_of_the_whole(tmp_path: Path) -> None:
+    whole = table(2 * files.ROW_GROUP + 5)
+    files.write_table(whole, tmp_path / "whole", SCHEMA)
+    with files.writing_table(tmp_path / "parts", SCHEMA) as write:
+        for first in range(0, len(whole), files.ROW_GROUP):
+            write(whole.slice(first, files.ROW_GROUP))
+        assert not (tmp_path / "parts").exists()
+    assert (tmp_path / "parts").read_bytes() == (tmp_path / "whole").read_bytes()
+    with pytest.raises(ZeroDivisionError), files.writing_table(tmp_path / "no", SCHEMA) as write:
+        write(whole)
+        raise ZeroDivisionError
+    assert {path.name for path in tmp_path.iterdir()} == {"parts", "whole"}
+
+
+def test_rows_are_read_in_order(tmp_path: Path) -> None:
+    path, whole = tmp_path / "table.parquet", table(3 * files.ROW_GROUP + 5)
+    files.write_table(whole, path, SCHEMA)
+    last = 3 * files.ROW_GROUP + 1
+    for chosen in ([], [3, 8, last], range(len(whole))):
+        rows = np.zeros(len(whole), bool)
+        rows[list(chosen)] = True
+        found = files.read_table(path, SCHEMA, ["count", "id"], pa.array(rows))
+        assert found.equals(whole.select(["count", "id"]).filter(pa.array(rows)))
 
 
 @pytest.mark.parametrize(

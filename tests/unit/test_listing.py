@@ -57,6 +57,17 @@ def test_files_are_sorted_and_shards_balanced(root: Path) -> None:
     assert sorted(loads) == [8.5, 9.0]
 
 
+def test_a_path_without_a_speaker_has_a_reason_and_the_others_are_listed(root: Path) -> None:
+    (root / "speech/strange.flac").write_bytes((root / "speech/3/2/3-2-0.flac").read_bytes())
+    rows = {row["id"]: row for row in listed(root, speaker=r"(\d+)/\d+/[^/]+$|strange")}
+    strange = rows.pop("strange")
+    assert (strange["speaker"], strange["reason"]) == (None, "speaker pattern finds no group")
+    assert set(rows) == {*SECONDS, "3/2/none"}
+    assert all(row["speaker"] and row["reason"] is None for row in rows.values())
+    rows = {row["id"]: row for row in listed(root, speaker=r"(\d+)/\d+/[^/]+$")}
+    assert rows["strange"]["reason"] == "speaker pattern finds no group"
+
+
 def test_the_order_on_disk_makes_no_difference(root: Path) -> None:
     rows = [{"path": f"speech/{name}.flac", "id": name} for name in SECONDS]
     wanted = sources.table(rows, root, 3, None)
@@ -88,6 +99,15 @@ def test_every_format_is_found_by_its_suffix(tmp_path: Path) -> None:
     rows = listed(tmp_path)
     assert len(rows) == 5
     assert all(row["duration"] == pytest.approx(1.0, abs=0.01) for row in rows)
+
+
+def test_a_header_that_does_not_know_the_length_gives_none(root: Path) -> None:
+    path = root / "speech/3/2/3-2-0.flac"
+    content = bytearray(path.read_bytes())
+    content[21] &= 0xF0  # 36 bits: how many samples there are; 0 is unknown
+    content[22:26] = bytes(4)
+    path.write_bytes(content)
+    assert {row["id"]: row["duration"] for row in listed(root)}["3/2/3-2-0"] is None
 
 
 def test_patterns_are_globs_below_the_folder(root: Path) -> None:
@@ -177,6 +197,25 @@ def test_tables_of_transcripts(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("column", "key", "found"),
+    [
+        ("path", "b/001.wav", None),
+        ("path", "a/001.wav", "SAID"),
+        ("path", "001.wav", "SAID"),
+        ("id", "b/001", None),
+        ("id", "001", "SAID"),
+    ],
+)
+def test_a_transcript_that_names_a_folder_means_that_folder(
+    tmp_path: Path, column: str, key: str, found: str | None
+) -> None:
+    write(tmp_path / "speech/a/001.wav", 1.0)
+    (tmp_path / "speech/texts.csv").write_text(f"{column},text\n{key},SAID\n")
+    (row,) = listed(tmp_path, transcripts="*.csv")
+    assert (row["id"], row["text"]) == ("a/001", found)
+
+
+@pytest.mark.parametrize(
     ("content", "message"),
     [
         ("utt_id\tsaid\na\tb\n", r"texts\.tsv: has no column `text` among utt_id, said"),
@@ -198,7 +237,5 @@ def test_missing_data_name_the_path_and_the_key(root: Path) -> None:
         audio.list_files({"folder": "speech"}, root / "absent")
     with pytest.raises(ValueError, match="not a folder"):
         listed(root, folder="speech/notes.txt")
-    with pytest.raises(ValueError, match=r"`source\.speaker` \(x\+\) finds no group in it"):
-        listed(root, speaker="(x+)")
     with pytest.raises(ValueError, match=r"no file matches \*\.txtx; mend `source\.transcripts`"):
         listed(root, transcripts="*.txtx")

@@ -2,14 +2,16 @@
 
 import io
 import itertools
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import soundfile
 
-from slamflow import audio
+from slamflow import audio, files
 from slamflow.synthesis import phonemes, speaking
 from slamflow.tables import speech as speech_table
 from slamflow.tables import text as text_table
@@ -181,6 +183,34 @@ def test_control_characters_are_no_commands() -> None:
     clean, dirty = speaking.speak(text, config(renditions=1), 0, {})[0].to_pylist()
     assert dirty["text"] == "Hello 300S little 20P dog."
     assert dirty["duration"] > clean["duration"]
+
+
+def test_a_file_is_spoken_as_its_table(tmp_path: Path) -> None:
+    text = table(TEXTS, item=["a", None, "b", "a", None])  # parts of an item need not be together
+    files.write_table(text, tmp_path / "text.parquet", text_table.SCHEMA)
+    for shard, names in enumerate([["t0-r0", "t1-r0", "t3-r0"], ["t2-r0"], ["t4-r0"]]):
+        settings = config(shards=3, renditions=1)
+        spoken, rejected = speaking.speak_file(
+            tmp_path / "text.parquet", settings, shard, {}, "speak"
+        )
+        assert spoken["id"].to_pylist() == names and not rejected.num_rows
+        assert spoken.equals(speaking.speak(text, settings, shard, {})[0])
+
+
+def test_of_a_file_only_the_rows_of_the_shard_are_read(tmp_path: Path) -> None:
+    path, count = tmp_path / "text.parquet", 3 * files.ROW_GROUP
+    files.write_table(table([f"Number {i}." for i in range(count)]), path, text_table.SCHEMA)
+    settings = config(shards=count, renditions=1)
+    place = text_table.SCHEMA.names.index("text")
+    with pq.ParquetFile(path) as file:
+        page = file.metadata.row_group(2).column(place)
+    content = bytearray(path.read_bytes())
+    content[page.data_page_offset + page.total_compressed_size // 2] ^= 0xFF
+    path.write_bytes(content)
+    spoken, _ = speaking.speak_file(path, settings, files.ROW_GROUP + 7, {}, "speak")
+    assert spoken["text"].to_pylist() == [f"Number {files.ROW_GROUP + 7}."]
+    with pytest.raises(ValueError, match=r"text\.parquet: damaged"):
+        speaking.speak_file(path, settings, count - 1, {}, "speak")
 
 
 def test_empty_shard() -> None:

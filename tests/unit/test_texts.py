@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -14,11 +15,12 @@ from text_files import read, reasons, write
 
 from slamflow import files
 from slamflow.corpora.listing import text as listing
-from slamflow.corpora.texts import inputs, text
+from slamflow.corpora.texts import inputs, outputs, text
 from slamflow.tables import downloads as downloads_table
 from slamflow.tables import rejected as rejected_table
 from slamflow.tables import sources as sources_table
 from slamflow.tables import text as text_table
+from slamflow.tables.gathered import Gathered
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -114,11 +116,12 @@ def test_files_that_are_missing_or_changed_are_errors(tmp_path: Path) -> None:
     path = write(tmp_path / "text.txt", "a dog\n")
     listed = listing.list_files(config(), tmp_path, None)
     path.write_text("a cat\n")
+    left_out = Gathered(rejected_table.SCHEMA)
     with pytest.raises(ValueError, match=r"text\.txt: has changed.*version"):
-        text.read(config(), listed, tmp_path)
+        list(text.read(config(), listed, tmp_path, left_out))
     path.unlink()
     with pytest.raises(ValueError, match=r"text\.txt: no such file"):
-        text.read(config(), listed, tmp_path)
+        list(text.read(config(), listed, tmp_path, left_out))
 
 
 @pytest.mark.parametrize(
@@ -175,23 +178,64 @@ def test_bad_zips_are_one_clear_error(archive: Path) -> None:
         read(text, archive.parent, source)
 
 
-def run_script(root: Path, **keys: Any) -> subprocess.CompletedProcess[str]:
+def test_documents_are_written_while_they_are_read(tmp_path: Path) -> None:
+    whole = 2 * files.ROW_GROUP
+    lines = [f"number {i}" for i in range(whole + 1)]
+    write(tmp_path / "text.txt", "\n".join([*lines, "x" * inputs.LONGEST]))
+    left_out = Gathered(rejected_table.SCHEMA)
+    items = text.read(config(), listing.list_files(config(), tmp_path, None), tmp_path, left_out)
+    tables: list[pa.Table] = []
+    with pytest.raises(ValueError, match="is it text"):
+        outputs.write(items, tables.append)
+    assert [len(table) for table in tables] == [files.ROW_GROUP] * 2
+    assert pa.concat_tables(tables)["text"].to_pylist() == lines[:whole]
+
+
+def test_few_large_documents_are_written_before_many_are_read() -> None:
+    rows = [[("a", "a", "document", "", "x" * (outputs.LARGE // 8), None)]] * 20
+    sizes: list[int] = []
+    assert outputs.write(rows, lambda table: sizes.append(len(table))) == 20
+    assert sizes == [9, 9, 2]
+
+
+def run_script(root: Path, at_most: float, **keys: Any) -> subprocess.Popen[str]:
     source = config(**keys)
     table = listing.list_files(source, root, None)
     files.write_table(table, root / "sources.parquet", sources_table.SCHEMA)
     command = [sys.executable, str(ROOT / "workflow_scripts" / "read_text.py")]
     for name in ("sources", "text", "rejected"):
         command += [f"--{name}", str(root / f"{name}.parquet")]
-    command += ["--config", json.dumps(source), "--machine", json.dumps({"data_root": str(root)})]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    machine = {"data_root": str(root), "rejected_at_most": at_most}
+    command += ["--config", json.dumps(source), "--machine", json.dumps(machine)]
+    command += ["--log", str(root / "logs/text.log")]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
 
 def test_script_writes_both_tables_or_says_that_too_much_is_rejected(tmp_path: Path) -> None:
     write(tmp_path / "text.txt", b"a dog ran\ncaf\xe9 noir\nit sat\n")
-    failed = run_script(tmp_path, rejected_at_most=0.3)
+    failed = run_script(tmp_path, 0.3)
+    said = failed.communicate()[1]
     assert failed.returncode == 1 and not (tmp_path / "text.parquet").exists()
-    assert "1 of 3 inputs are rejected, first text.txt: broken UTF-8" in failed.stderr
-    assert run_script(tmp_path, rejected_at_most=0.34).returncode == 0
+    assert "1 of 3 inputs are rejected, first text.txt: broken UTF-8" in said
+    copy = files.read_table(tmp_path / "logs/text.rejected.parquet", rejected_table.SCHEMA)
+    assert reasons(copy) == {"text-000001": "broken UTF-8"}
+    assert run_script(tmp_path, 0.34).wait() == 0
     assert files.read_table(tmp_path / "text.parquet", text_table.SCHEMA).num_rows == 2
     rejected = files.read_table(tmp_path / "rejected.parquet", rejected_table.SCHEMA)
     assert reasons(rejected) == {"text-000001": "broken UTF-8"}
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    peaks = []
+    for count in (100, 100_000):
+        with (tmp_path / "text.txt").open("w") as stream:
+            stream.writelines(f"{i} {'word ' * 150}\n" for i in range(count))  # 75 MB at last
+        script = run_script(tmp_path, 0.1, maximum_words=None)
+        _, status, used = os.wait4(script.pid, 0)
+        script.returncode = os.waitstatus_to_exitcode(status)
+        assert script.returncode == 0
+        peaks.append(used.ru_maxrss * 1024)
+    assert peaks[1] - peaks[0] < 60e6
+    assert (
+        files.read_table(tmp_path / "text.parquet", text_table.SCHEMA, ["id"]).num_rows == 100_000
+    )

@@ -9,6 +9,9 @@ from typing import Any
 import pyarrow as pa
 
 from slamflow.corpora.listing import text as listing
+from slamflow.corpora.texts import outputs
+from slamflow.tables import rejected as rejected_table
+from slamflow.tables.gathered import Gathered
 
 Tables = tuple[pa.Table, pa.Table]
 
@@ -18,8 +21,12 @@ def read(
 ) -> Tables:
     """List and read the files of a config below `root`."""
     config = {"folder": "."} | config
-    tables: Tables = engine.read(config, listing.list_files(config, root, None), root, heard)
-    return tables
+    sources, left_out = listing.list_files(config, root, None), Gathered(rejected_table.SCHEMA)
+    tables: list[pa.Table] = []
+    kept = outputs.write(engine.read(config, sources, root, left_out, heard), tables.append)
+    rejected = left_out.table()
+    outputs.check(kept, rejected, sources)
+    return pa.concat_tables(tables), rejected
 
 
 def write(path: Path, content: bytes | str) -> Path:

@@ -4,16 +4,19 @@ import contextlib
 import importlib
 import re
 from collections.abc import Generator, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from slamflow import audio, logs
+from slamflow import audio, files, logs
 from slamflow.synthesis import voices
 from slamflow.tables import rejected as rejected_table
 from slamflow.tables import speech as speech_table
+from slamflow.tables import text as text_table
+from slamflow.tables.gathered import Gathered
 
 Row = dict[str, Any]
 # Modules of this package; only the one that a synthesiser names is imported, and is in the digest.
@@ -49,42 +52,42 @@ def speak(
     Raises:
         ValueError: the synthesiser has an unknown engine, or a setting that its engine refuses.
     """
-    speech = config["speech"]
-    items = pc.coalesce(text["item"], text["id"]).to_pylist()
-    place = {item: index for index, item in enumerate(dict.fromkeys(items))}
-    mine = [place[item] * speech["shards"] // len(place) == shard for item in items]
-    rows = text.filter(pa.array(mine, pa.bool_())).to_pylist()
+    rows = text.filter(_of_shard(text, config["speech"]["shards"], shard))
+    return _spoken(rows.to_pylist(), config, machine, label)
+
+
+def speak_file(
+    text: Path, config: Mapping[str, Any], shard: int, machine: Mapping[str, Any], label: str
+) -> tuple[pa.Table, pa.Table]:
+    """`speak` for the text table in a file, of which only what the shard needs is read.
+
+    Raises:
+        ValueError: as `speak`, or the file is no text table.
+    """
+    names = files.read_table(text, text_table.SCHEMA, ("id", "item"))
+    wanted = _of_shard(names, config["speech"]["shards"], shard)
+    rows = files.read_table(text, text_table.SCHEMA, rows=wanted)
+    return _spoken(rows.to_pylist(), config, machine, label)
+
+
+def _of_shard(text: pa.Table, shards: int, shard: int) -> pa.BooleanArray:
+    """Which rows are those of a shard, of a table with `id` and `item`."""
+    items = pc.coalesce(text["item"], text["id"]).combine_chunks()
+    encoded = items.dictionary_encode(null_encoding="encode")
+    place = encoded.indices.to_numpy().astype(np.int64)
+    return pa.array(place * shards // max(1, len(encoded.dictionary)) == shard)
+
+
+def _spoken(
+    rows: list[Row], config: Mapping[str, Any], machine: Mapping[str, Any], label: str
+) -> tuple[pa.Table, pa.Table]:
     spoken, rejected = Gathered(speech_table.SCHEMA), Gathered(rejected_table.SCHEMA)
-    progress = logs.Progress(label, len(rows) * speech["renditions"], "utterances")
+    progress = logs.Progress(label, len(rows) * config["speech"]["renditions"], "utterances")
     with contextlib.closing(_results(rows, config, machine)) as results:
         for done, result in enumerate(results, 1):
             (rejected if "reason" in result else spoken).add(result)
             progress.update(done)
     return spoken.table(), rejected.table()
-
-
-class Gathered:
-    """Rows that become a table bit by bit, so that no sample is held twice."""
-
-    def __init__(self, schema: pa.Schema) -> None:
-        self._schema = schema
-        self._rows: list[Row] = []
-        self._batches: list[pa.RecordBatch] = []
-
-    def add(self, row: Row) -> None:
-        """Append one row; columns that it lacks are null."""
-        self._rows.append(row)
-        if len(self._rows) == 128:
-            self._flush()
-
-    def _flush(self) -> None:
-        self._batches.append(pa.RecordBatch.from_pylist(self._rows, self._schema))
-        self._rows = []
-
-    def table(self) -> pa.Table:
-        """All rows in order."""
-        self._flush()
-        return pa.Table.from_batches(self._batches, self._schema)
 
 
 def draw(

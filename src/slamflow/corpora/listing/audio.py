@@ -13,6 +13,7 @@ from slamflow.corpora.listing import sources
 from slamflow.corpora.listing import transcripts as texts
 
 SUFFIXES = frozenset({".flac", ".wav", ".ogg", ".oga", ".opus", ".mp3"})
+NO_SPEAKER = "speaker pattern finds no group"
 
 
 def list_files(
@@ -29,10 +30,10 @@ def list_files(
 
     Returns:
         A table of the sources schema. id and item are the path below the folder without suffix.
+        A path that `speaker` does not fit is a reason to leave its file out.
 
     Raises:
-        ValueError: the folder is missing, no file matches, `speaker` does not fit a path, or a
-            transcript cannot be read.
+        ValueError: the folder is missing, no file matches, or a transcript cannot be read.
     """
     folder = PurePosixPath(config["folder"]).as_posix()
     transcripts: list[str] = []
@@ -99,18 +100,9 @@ def _rows(names: Iterable[str], folder: str, speaker: str | None) -> Iterator[di
     prefix = "" if folder == "." else folder + "/"
     for name in names:
         identity = PurePosixPath(name).with_suffix("").as_posix()
-        yield {
-            "path": prefix + name,
-            "id": identity,
-            "item": identity,
-            "speaker": _speaker(prefix + name, speaker),
-        }
-
-
-def _speaker(path: str, pattern: str | None) -> str | None:
-    if pattern is None:
-        return None
-    match = re.search(pattern, path)
-    if match is None or match.group(1) is None:
-        raise ValueError(f"{path}: `source.speaker` {pattern} finds no group in it")
-    return match.group(1)
+        row = {"path": prefix + name, "id": identity, "item": identity}
+        if speaker is not None:
+            match = re.search(speaker, prefix + name)
+            found = match.group(1) if match else None
+            row |= {"speaker": found} if found is not None else {"reason": NO_SPEAKER}
+        yield row

@@ -15,12 +15,12 @@ import pyarrow.compute as pc
 import soundfile
 
 from slamflow import logs
+from slamflow.corpora import headers
 from slamflow.tables import sources as sources_table
 
 THREADS = 16  # that read headers; on a network file system they mostly wait
 PORTION = 8192  # rows that are Python objects at a time
 BYTES_A_SECOND = 32_000  # of a file of unknown duration, for the balance of shards
-LONGEST = 2**48  # frames; more is libsndfile's way to say that the header does not know
 
 Header = tuple[int | None, float | None, str | None]  # bytes, duration (s), reason
 
@@ -122,7 +122,7 @@ def _duration(path: str) -> float | None:
         info = soundfile.info(os.fsencode(path))
     except (OSError, TypeError, soundfile.SoundFileError):  # TypeError: headerless, by its suffix
         return None
-    return info.frames / info.samplerate if info.frames < LONGEST else None
+    return info.frames / info.samplerate if info.frames < headers.LONGEST else None
 
 
 def _with_manifest(listed: pa.Table, manifest: pa.Table) -> pa.Table:

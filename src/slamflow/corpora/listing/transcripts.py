@@ -11,7 +11,7 @@ from slamflow import logs
 from slamflow.corpora.listing import lists
 
 COLUMNS = {name: pa.string() for name in ("path", "id", "utt_id", "text")}
-SPOKEN = pa.schema([("id", pa.string()), ("text", pa.string())])
+SPOKEN = pa.schema([("id", pa.string()), ("name", pa.string()), ("text", pa.string())])
 PORTION = 8192  # texts that are Python objects at a time
 
 
@@ -19,7 +19,8 @@ def attach(listed: pa.Table, folder: Path, names: Sequence[str]) -> pa.Table:
     """A sources table with the texts of its recordings.
 
     A text belongs to the recording at its path, or of its id, seen from the folder of the
-    transcript; else to the one recording of that name anywhere, if there is one only.
+    transcript; else, if the transcript names no folder, to the one recording of that name anywhere,
+    if there is one only.
 
     Args:
         listed: a table of the sources schema, with ids.
@@ -39,7 +40,9 @@ def attach(listed: pa.Table, folder: Path, names: Sequence[str]) -> pa.Table:
     keys, ids = spoken["id"].combine_chunks(), listed["id"].combine_chunks()
     where = pc.index_in(ids, value_set=keys)
     if where.null_count:
-        by_name = pc.index_in(_unique_stems(ids), value_set=_unique_stems(keys), skip_nulls=True)
+        stems = pc.replace_substring_regex(ids, r"(?s)^.*/", "")
+        named = spoken["name"].combine_chunks()
+        by_name = pc.index_in(_unique(stems), value_set=_unique(named), skip_nulls=True)
         where = pc.coalesce(where, by_name)
     logs.info(f"texts for {len(where) - where.null_count} of {len(listed)} files")
     position = listed.schema.get_field_index("text")
@@ -48,22 +51,24 @@ def attach(listed: pa.Table, folder: Path, names: Sequence[str]) -> pa.Table:
     return listed.set_column(position, listed.schema.field("text"), texts)
 
 
-def _unique_stems(names: pa.Array) -> pa.Array:
-    """The last part of each path; null where several have it."""
-    stems = pc.replace_substring_regex(names, r"(?s)^.*/", "")
-    counted = stems.value_counts()
+def _unique(names: pa.Array) -> pa.Array:
+    """Names; null where several have it."""
+    counted = names.value_counts()
     several = counted.field("values").filter(pc.greater(counted.field("counts"), 1))
-    return pc.if_else(pc.is_in(stems, value_set=several), None, stems)
+    return pc.if_else(pc.is_in(names, value_set=several), None, names)
 
 
-def _read(folder: Path, name: str) -> Iterator[dict[str, str]]:
-    """The `id` (a path below `folder` without suffix) and `text` of each utterance."""
+def _read(folder: Path, name: str) -> Iterator[dict[str, str | None]]:
+    """The `id` (a path below `folder` without suffix), `name` and `text` of each utterance.
+
+    The name is null where the transcript says in which folder the recording is.
+    """
     parent = PurePosixPath(name).parent
     if name.endswith(".txt"):
         for line in _lines(folder / name):
             key, _, text = line.strip().partition(" ")
             if key:
-                yield {"id": (parent / key).as_posix(), "text": text.strip()}
+                yield _spoken(parent, PurePosixPath(key), text.strip())
         return
     table = lists.read(folder / name, COLUMNS, ["text"])
     column = next((c for c in ("path", "id", "utt_id") if c in table.column_names), None)
@@ -71,8 +76,12 @@ def _read(folder: Path, name: str) -> Iterator[dict[str, str]]:
         raise ValueError(f"{folder / name}: has none of the columns path, id, utt_id; name one so")
     for key, text in zip(table[column].to_pylist(), table["text"].to_pylist(), strict=True):
         path = PurePosixPath(key or "?")
-        path = path.with_suffix("") if column == "path" else path
-        yield {"id": (parent / path).as_posix(), "text": text}
+        yield _spoken(parent, path.with_suffix("") if column == "path" else path, text)
+
+
+def _spoken(parent: PurePosixPath, path: PurePosixPath, text: str) -> dict[str, str | None]:
+    name = path.name if len(path.parts) == 1 else None
+    return {"id": (parent / path).as_posix(), "name": name, "text": text}
 
 
 def _lines(path: Path) -> Iterator[str]:

@@ -118,7 +118,7 @@ def _heard(
     speech, problem = None, None
     if maximum < math.inf and config.get("segments") == "libri-light":
         try:
-            speech = segments.libri_light(path)
+            speech = pauses.merged(segments.libri_light(path), math.inf)
         except ValueError as error:
             problem = f"no segments ({error})"
     listen = speech is None or any(end - start > maximum for start, end in speech)

@@ -10,6 +10,7 @@ import numpy as np
 import soundfile
 
 from slamflow import audio
+from slamflow.corpora import headers
 
 if TYPE_CHECKING:
     from slamflow.corpora.recorded.voice_activity import Detector
@@ -18,7 +19,6 @@ FRAME = 0.032  # s, of loudness and of probability
 BLOCK = 1000  # frames at a time: 32 s, so that at any rate a block is whole frames at 16 kHz
 CHUNK = 1 << 20  # samples of all channels that are decoded at a time
 RATES = (4_000, 384_000)  # Hz; another rate is a broken header
-LONGEST = 2**48  # frames; more is libsndfile's way to say that the header does not know
 SILENT = 1e-4  # -80 dB of full scale: what stays below is three steps of 16 bits at most
 
 
@@ -99,7 +99,7 @@ def hear(
     return Heard(
         rate,
         frames,
-        promised if promised < LONGEST else frames,
+        promised if promised < headers.LONGEST else frames,
         np.concatenate([np.zeros(0, np.float32), *peaks]),
         None if detector is None else np.concatenate([np.zeros(0, np.float32), *speech]),
     )

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from slamflow.corpora.generated import rows
 from slamflow.corpora.texts import inputs, outputs
-from slamflow.corpora.texts.outputs import Rejected
+from slamflow.tables.gathered import Gathered
 
 KEYS = ("UID", "pairID", "linguistics_term", "sentence_good", "sentence_bad")
 # What BLiMP's authors count as one of their 12 phenomena under another term.
@@ -35,8 +35,12 @@ class Pair(NamedTuple):
 
 
 def read(
-    config: Mapping[str, Any], sources: pa.Table, data_root: Path, heard: pa.Table | None = None
-) -> tuple[pa.Table, pa.Table]:
+    config: Mapping[str, Any],
+    sources: pa.Table,
+    data_root: Path,
+    rejected: Gathered,
+    heard: pa.Table | None = None,
+) -> Iterator[list[rows.Row]]:
     """Two rows a pair, sorted by paradigm and number whatever the order of files and lines.
 
     Args:
@@ -44,38 +48,29 @@ def read(
             (`linguistics_term`, with the two of TERMS as one); `per_paradigm`: so many pairs are
             drawn of each paradigm by `seed`, null for all; `count`: the first so many of these,
             null for all.
+        rejected: of the rejected schema, gets every line that is no pair.
 
-    Returns:
-        A table of the text schema and one of the rejected schema: every line is in one of them, or
-        was not drawn.
+    Yields:
+        The rows of each pair that was drawn.
 
     Raises:
-        ValueError: a file cannot be read (see `inputs.parts`), or no line is a pair.
+        ValueError: a file cannot be read (see `inputs.parts`).
     """
-    rejected: list[Rejected] = []
     found = sorted(_pairs(config, sources, data_root, rejected))
     drawn = _drawn(_once(found, rejected), config.get("per_paradigm"), config["seed"])
-    kept = (
-        row
-        for pair in drawn[: config.get("count")]
-        for row in rows.pair(
-            pair.item,
-            pair.paradigm if config["group"] == "paradigm" else pair.term,
-            pair.good,
-            pair.bad,
-        )
-    )
-    return outputs.tables(kept, rejected, sources)
+    for pair in drawn[: config.get("count")]:
+        group = pair.paradigm if config["group"] == "paradigm" else pair.term
+        yield rows.pair(pair.item, group, pair.good, pair.bad)
 
 
 def _pairs(
-    config: Mapping[str, Any], sources: pa.Table, data_root: Path, rejected: list[Rejected]
+    config: Mapping[str, Any], sources: pa.Table, data_root: Path, rejected: Gathered
 ) -> Iterator[Pair]:
     for part in inputs.parts(config, sources, data_root):
         for number, record in inputs.json_lines(part):
             pair = _pair(record, part.source)
             if isinstance(pair, str):
-                rejected.append((f"{part.prefix}-{number:06d}", part.source, pair))
+                outputs.reject(rejected, f"{part.prefix}-{number:06d}", part.source, pair)
             else:
                 yield pair
 
@@ -97,7 +92,7 @@ def _pair(record: dict[str, Any] | str, source: str) -> Pair | str:
     return Pair(paradigm, number, good, bad, TERMS.get(term, term), source)
 
 
-def _once(found: Iterable[Pair], rejected: list[Rejected]) -> Iterator[Pair]:
+def _once(found: Iterable[Pair], rejected: Gathered) -> Iterator[Pair]:
     """Pairs whose item and sentences were not there before."""
     items: set[str] = set()
     texts: set[tuple[str, str, str]] = set()
@@ -105,7 +100,7 @@ def _once(found: Iterable[Pair], rejected: list[Rejected]) -> Iterator[Pair]:
         text = (pair.paradigm, pair.good, pair.bad)
         if pair.item in items or text in texts:
             reason = "duplicate id" if pair.item in items else "duplicate text"
-            rejected.append((pair.item, pair.source, reason))
+            outputs.reject(rejected, pair.item, pair.source, reason)
             continue
         items.add(pair.item)
         texts.add(text)

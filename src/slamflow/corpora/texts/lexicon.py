@@ -11,8 +11,8 @@ from slamflow.corpora.generated import words
 from slamflow.corpora.generated.english import COMMON
 from slamflow.corpora.generated.pseudo_words import Phones
 from slamflow.corpora.texts import inputs, outputs
-from slamflow.corpora.texts.outputs import Rejected
 from slamflow.synthesis.espeak import Espeak
+from slamflow.tables.gathered import Gathered
 
 BATCH = 500  # words a request
 USED = 1e-6  # share of all words that a word has at least
@@ -33,7 +33,7 @@ ENDINGS = (
 
 
 def read_words(
-    config: Mapping[str, Any], sources: pa.Table, data_root: Path, rejected: list[Rejected]
+    config: Mapping[str, Any], sources: pa.Table, data_root: Path, rejected: Gathered
 ) -> tuple[set[str], set[str], dict[str, int]]:
     """The words of a dictionary, those of them that are set apart, and the counts of a list.
 
@@ -67,7 +67,7 @@ def read_words(
                     word = fields[0].lower()
                     counts[word] = counts.get(word, 0) + int(fields[1])
             if reason:
-                rejected.append((f"{part.prefix}-{number:06d}", part.source, reason))
+                outputs.reject(rejected, f"{part.prefix}-{number:06d}", part.source, reason)
     return known, apart, counts
 
 

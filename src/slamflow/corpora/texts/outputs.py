@@ -1,20 +1,17 @@
 """What becomes of a text: rows of the text table, or one of the table of rejected inputs."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
-from slamflow.corpora.generated.rows import Row
-from slamflow.tables import rejected as rejected_table
-from slamflow.tables import text as text_table
+from slamflow import files
+from slamflow.corpora.generated.rows import Row, table
+from slamflow.tables.gathered import Gathered
 
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1b\x7f]")
-BATCH = 10_000  # rows that are Python objects at a time
-
-Rejected = tuple[str, str, str]  # id, source, reason
+LARGE = 2**26  # characters of rows that are Python objects at a time
 
 
 def flaw(text: str, config: Mapping[str, Any]) -> str | None:
@@ -45,40 +42,47 @@ def tidy(text: str) -> str:
     return re.sub(r" (?=[.,;:!?](?: |$))", "", " ".join(text.split()))
 
 
-def tables(
-    kept: Iterable[Row], rejected: Sequence[Rejected], sources: pa.Table
-) -> tuple[pa.Table, pa.Table]:
-    """A text table and a table of rejected inputs.
+def reject(rejected: Gathered, name: str, source: str, reason: str) -> None:
+    """Add an input to those that are left out."""
+    rejected.add({"id": shown(name), "source": source, "reason": reason})
+
+
+def write(items: Iterable[Sequence[Row]], put: Callable[[pa.Table], None]) -> int:
+    """Write the rows of all items as they come, and count the items.
 
     Args:
-        kept: made into a table as it comes.
-        rejected: may grow until `kept` has ended.
+        put: takes one text table after the other, of `files.ROW_GROUP` rows or LARGE characters.
+    """
+    kept, rows, size = 0, [], 0
+    for item in items:
+        kept += 1
+        for row in item:
+            rows.append(row)
+            size += len(row[4])
+            if len(rows) == files.ROW_GROUP or size > LARGE:
+                put(table(rows))
+                rows, size = [], 0
+    if rows:
+        put(table(rows))
+    return kept
+
+
+def check(kept: int, rejected: pa.Table, sources: pa.Table) -> None:
+    """Refuse a text table without rows.
 
     Raises:
-        ValueError: nothing is kept.
+        ValueError: no item is kept.
     """
-    remaining, batches = iter(kept), []
-    while portion := list(islice(remaining, BATCH)):
-        columns = [
-            pa.array(column, field.type)
-            for column, field in zip(zip(*portion, strict=True), text_table.SCHEMA, strict=True)
-        ]
-        batches.append(pa.RecordBatch.from_arrays(columns, schema=text_table.SCHEMA))
-    left_out = [
-        {"id": shown(name), "source": source, "reason": reason} for name, source, reason in rejected
-    ]
-    if not batches:
+    if kept:
+        return
+    why = "it is empty; mend `source.file` or `source.format`"
+    if rejected.num_rows:
+        first = rejected.slice(0, 1).to_pylist()[0]
         why = (
-            f"all {len(left_out)} are left out, first {left_out[0]['id']}: "
-            f"{left_out[0]['reason']}; mend the file or the limits in `source`"
-            if left_out
-            else "it is empty; mend `source.file` or `source.format`"
+            f"all {rejected.num_rows} are left out, first {first['id']}: {first['reason']}; mend "
+            "the file or the limits in `source`"
         )
-        raise ValueError(f"{sources['path'][0]}: nothing in it can be used: {why}")
-    return (
-        pa.Table.from_batches(batches, text_table.SCHEMA),
-        pa.Table.from_pylist(left_out, rejected_table.SCHEMA),
-    )
+    raise ValueError(f"{sources['path'][0]}: nothing in it can be used: {why}")
 
 
 def shown(text: str) -> str:

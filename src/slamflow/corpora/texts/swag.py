@@ -4,8 +4,8 @@ import contextlib
 import hashlib
 import random
 import re
-from collections.abc import Generator, Mapping
-from itertools import chain, islice
+from collections.abc import Generator, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ import pyarrow as pa
 from slamflow.corpora.generated.rows import Row
 from slamflow.corpora.texts import inputs, outputs
 from slamflow.corpora.texts.auto_bleu import auto_bleu
-from slamflow.corpora.texts.outputs import Rejected
+from slamflow.tables.gathered import Gathered
 
 ENDINGS = tuple(f"ending{number}" for number in range(4))
 COLUMNS = ("sent1", "sent2", "gold-source", *ENDINGS, "label")
@@ -33,8 +33,12 @@ class Item(NamedTuple):
 
 
 def read(
-    config: Mapping[str, Any], sources: pa.Table, data_root: Path, heard: pa.Table | None = None
-) -> tuple[pa.Table, pa.Table]:
+    config: Mapping[str, Any],
+    sources: pa.Table,
+    data_root: Path,
+    rejected: Gathered,
+    heard: pa.Table | None = None,
+) -> Iterator[list[Row]]:
     """Three rows an item: prompt, chosen and rejected, as SpokenSwag makes them of SWAG.
 
     The prompt is the first sentence; chosen and rejected are the beginning of the second with the
@@ -49,22 +53,20 @@ def read(
             right one in characters), drawn among several by `seed` and the row alone;
             `maximum_auto_bleu`: prompt and chosen together repeat no larger share of their
             bigrams, null for no limit. Equality is kept, as in the paper; its code drops it.
+        rejected: of the rejected schema, gets every row that is left out.
 
-    Returns:
-        A table of the text schema and one of the rejected schema: every row is in one of them.
+    Yields:
+        The rows of each item.
 
     Raises:
-        ValueError: a file cannot be read (see `inputs.parts`), a column is missing, or nothing is
-            left.
+        ValueError: a file cannot be read (see `inputs.parts`), or a column is missing.
     """
-    rejected: list[Rejected] = []
     with contextlib.closing(_fitting(config, sources, data_root, rejected)) as fitting:
-        rows = chain.from_iterable(islice(fitting, config.get("count")))
-        return outputs.tables(rows, rejected, sources)
+        yield from islice(fitting, config.get("count"))
 
 
 def _fitting(
-    config: Mapping[str, Any], sources: pa.Table, data_root: Path, rejected: list[Rejected]
+    config: Mapping[str, Any], sources: pa.Table, data_root: Path, rejected: Gathered
 ) -> Generator[list[Row], None, None]:
     seen: set[bytes] = set()
     hellaswag = config["format"] == "hellaswag"
@@ -79,7 +81,7 @@ def _fitting(
                 texts = "duplicate text" if key in seen else texts
                 seen.add(key)
             if isinstance(texts, str):
-                rejected.append((name, part.source, texts))
+                outputs.reject(rejected, name, part.source, texts)
                 continue
             assert isinstance(item, Item)
             yield [

@@ -11,14 +11,18 @@ import pyarrow as pa
 
 from slamflow.corpora.generated.rows import Row
 from slamflow.corpora.texts import inputs, outputs
-from slamflow.corpora.texts.outputs import Rejected
+from slamflow.tables.gathered import Gathered
 
 END_OF_TEXT = "<|endoftext|>"
 
 
 def read(
-    config: Mapping[str, Any], sources: pa.Table, data_root: Path, heard: pa.Table | None = None
-) -> tuple[pa.Table, pa.Table]:
+    config: Mapping[str, Any],
+    sources: pa.Table,
+    data_root: Path,
+    rejected: Gathered,
+    heard: pa.Table | None = None,
+) -> Iterator[list[Row]]:
     """The documents of text files, blanks collapsed, each text once.
 
     Args:
@@ -26,23 +30,23 @@ def read(
             `count` (the first so many, null: all; what follows is not looked at), `minimum_words`,
             `maximum_words`, and `members` for zips.
         sources: what `listing.text` made.
+        rejected: of the rejected schema, gets what is left out.
 
-    Returns:
-        A table of the text schema and one of the rejected schema: every document with a character
-        in it is in one of them. The id counts all documents of its file, so that it stays the same
-        when count or lengths change.
+    Yields:
+        The row of each document. Every document with a character in it is there or in `rejected`.
+        The id counts all documents of its file, so that it stays the same when count or lengths
+        change.
 
     Raises:
-        ValueError: a file cannot be read (see `inputs.parts`), or no document fits.
+        ValueError: a file cannot be read (see `inputs.parts`).
     """
-    rejected: list[Rejected] = []
     with contextlib.closing(_fitting(config, sources, data_root, rejected)) as fitting:
-        return outputs.tables(islice(fitting, config.get("count")), rejected, sources)
+        yield from islice(fitting, config.get("count"))
 
 
 def _fitting(
-    config: Mapping[str, Any], sources: pa.Table, data_root: Path, rejected: list[Rejected]
-) -> Generator[Row, None, None]:
+    config: Mapping[str, Any], sources: pa.Table, data_root: Path, rejected: Gathered
+) -> Generator[list[Row], None, None]:
     seen: set[bytes] = set()
     for part in inputs.parts(config, sources, data_root):
         for number, document in enumerate(_documents(part, config["format"])):
@@ -53,10 +57,10 @@ def _fitting(
             if digest in seen:
                 reason = "duplicate text"
             if reason:
-                rejected.append((name, part.source, reason))
+                outputs.reject(rejected, name, part.source, reason)
                 continue
             seen.add(digest)
-            yield name, name, "document", "", text, None
+            yield [(name, name, "document", "", text, None)]
 
 
 def _documents(part: inputs.Part, form: str) -> Iterator[str]:

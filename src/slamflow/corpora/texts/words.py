@@ -7,7 +7,7 @@ heard. Words that were never heard can be asked for, too.
 
 import random
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,17 @@ from slamflow.corpora.generated import known_words, lexical, pseudo_pairs, rows
 from slamflow.corpora.generated.english import COMMON
 from slamflow.corpora.generated.pseudo_words import Language, Phones
 from slamflow.corpora.texts import lexicon, outputs
-from slamflow.corpora.texts.outputs import Rejected
 from slamflow.synthesis.espeak import Espeak
+from slamflow.tables.gathered import Gathered
 
 
 def read(
-    config: Mapping[str, Any], sources: pa.Table, data_root: Path, heard: pa.Table | None = None
-) -> tuple[pa.Table, pa.Table]:
+    config: Mapping[str, Any],
+    sources: pa.Table,
+    data_root: Path,
+    rejected: Gathered,
+    heard: pa.Table | None = None,
+) -> Iterator[list[rows.Row]]:
     """`count` pairs, two rows each; the group is how often the word was heard.
 
     The bands get equally many pairs each; what one lacks goes to the fuller ones. In each of them
@@ -34,11 +38,12 @@ def read(
         config: `folder`, `count`, `seed`, `minimum_heard` (0: also words that never were) and
             `accents`, in none of which a pseudo-word is a word; the first one speaks.
         sources: the dictionary and the list of frequencies, which their `role` tells apart.
+        rejected: of the rejected schema, gets broken lines, and words that were tried and have no
+            pseudo-word. The other words are not part of the corpus.
         heard: the text that the model is trained on.
 
-    Returns:
-        A table of the text schema and one of the rejected schema: broken lines, and words that
-        were tried and have no pseudo-word. The other words are not part of the corpus.
+    Yields:
+        The two rows of each pair.
 
     Raises:
         ValueError: a file cannot be read (see `inputs.parts`), no training text, an unknown accent,
@@ -46,7 +51,6 @@ def read(
     """
     if heard is None:
         raise ValueError("source.heard_in is missing: words are grouped by how often it has them")
-    rejected: list[Rejected] = []
     known, apart, counts = lexicon.read_words(config, sources, data_root, rejected)
     times = lexical.count_words(heard)
     accents, minimum = list(config["accents"]), int(config["minimum_heard"])
@@ -61,8 +65,8 @@ def read(
         taken = _sounds({*known, *apart, *times}, accents, espeak)
         language = Language(lexical.sum_up(spoken, counts))
         made = _made(bands, spoken, language, taken, config, espeak, rejected)
-    _check(len(made) // 2, config)
-    return outputs.tables(made, rejected, sources)
+    _check(len(made), config)
+    yield from made
 
 
 def _check(found: int, config: Mapping[str, Any]) -> None:
@@ -92,14 +96,14 @@ def _made(
     taken: set[str],
     config: Mapping[str, Any],
     espeak: Espeak,
-    rejected: list[Rejected],
-) -> list[rows.Row]:
-    """The rows of all bands, frequent words first; the sounds of pseudo-words join `taken`."""
+    rejected: Gathered,
+) -> list[list[rows.Row]]:
+    """The pairs of all bands, frequent words first; the sounds of pseudo-words join `taken`."""
     count, accent = int(config["count"]), config["accents"][0]
     progress = logs.Progress("read_text (words)", count, "pairs")
-    made: dict[str, list[rows.Row]] = {}
+    made: dict[str, list[list[rows.Row]]] = {}
     for place, (band, words) in enumerate(sorted(bands.items(), key=lambda it: (len(it[1]), it))):
-        done = sum(map(len, made.values())) // 2
+        done = sum(map(len, made.values()))
         wanted = (count - done) // (len(bands) - place)
         rng = random.Random(f"words {config['seed']} {band}")
         rng.shuffle(words)
@@ -109,11 +113,12 @@ def _made(
         )
         for word, string in zip(words, strings, strict=False):
             if string is None:
-                rejected.append((word, config["dictionary"], "no pseudo-word"))
+                outputs.reject(rejected, word, config["dictionary"], "no pseudo-word")
             else:
                 taken.add(known_words.sound(string))
-                made[band] += lexical.pair(f"word-{word}", band, word, spoken[word], string)
-            progress.update(done + len(made[band]) // 2)
-            if len(made[band]) >= 2 * wanted:
+                pair = lexical.pair(f"word-{word}", band, word, spoken[word], string)
+                made[band].append(pair)
+            progress.update(done + len(made[band]))
+            if len(made[band]) >= wanted:
                 break
-    return [row for band in lexical.BANDS for row in made.get(band, [])]
+    return [pair for band in lexical.BANDS for pair in made.get(band, [])]
