@@ -124,7 +124,7 @@ def best(emission: np.ndarray, targets: list[int], blank: int) -> tuple[list[int
 
 def test_path_is_the_best_one(tmp_path: Path) -> None:
     folder = save(tmp_path / "m", "large")
-    model = ctc.load({"model": str(folder)}, "cpu")
+    model = ctc.load({"model": str(folder)}, CPU)
     for (row, wave), found in zip(utterances()[:4], align(folder, utterances()[:4]), strict=True):
         emission = ctc.emissions(model, [wave])[0].double().numpy()
         words = row["text"].upper().replace(",", "").replace("!", "").replace(".", "").split()
@@ -138,6 +138,14 @@ def test_path_is_the_best_one(tmp_path: Path) -> None:
             assert label["start"] == pytest.approx(frames[0] * 0.02)
             assert label["end"] == pytest.approx((frames[-1] + 1) * 0.02)
             first += len(word) + 1
+
+
+def test_weights_of_a_download(tmp_path: Path) -> None:
+    (tmp_path / "downloads").mkdir()
+    folder, rows = save(tmp_path / "downloads" / "m", "large"), utterances()[2:3]
+    machine = {**CPU, "data_root": str(tmp_path)}
+    ((_, found),) = ctc.align(rows, {"model": "downloads/m"}, machine)
+    assert found["words"] and found == align(folder, rows)[0]
 
 
 def test_hopeless_utterances_have_a_reason(tmp_path: Path) -> None:
@@ -167,7 +175,7 @@ def test_what_is_no_ctc_model_is_refused(tmp_path: Path) -> None:
     folder = save(tmp_path / "m", "base")
     hf.HubertModel(hf.HubertConfig(**SMALL, **WAVES)).save_pretrained(folder)
     with pytest.raises(ValueError, match="weights lack lm_head"):
-        ctc.load({"model": str(folder)}, "cpu")
+        ctc.load({"model": str(folder)}, CPU)
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     with pytest.raises(ValueError, match="cannot be opened as a CTC model"):
-        ctc.load({"model": str(folder)}, "cpu")
+        ctc.load({"model": str(folder)}, CPU)

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 
 from slamflow import audio, files
-from slamflow.alignment import aligning, arpabet
-from slamflow.synthesis import alignments, phonemes
+from slamflow.alignment import aligning, sphinx
+from slamflow.synthesis import alignments, arpabet, phonemes
 from slamflow.synthesis.espeak import SILENCE, Espeak
 from slamflow.tables import alignments as alignments_table
 from slamflow.tables import speech as speech_table
@@ -59,11 +59,13 @@ def align(
     folder: Path,
     rows: Sequence[tuple[str, str | None, np.ndarray]],
     threads: int = 1,
+    at_most: float = 1.0,
     **config: Any,
 ) -> dict[str, dict[str, Any]]:
     speech, output = folder / "speech.parquet", folder / "alignments.parquet"
     files.write_table(table(rows), speech, speech_table.SCHEMA)
-    aligning.align({"engine": "sphinx", **config}, speech, output, {"threads": threads})
+    machine = {"threads": threads, "rejected_at_most": at_most}
+    aligning.align({"engine": "sphinx", **config}, speech, output, machine)
     found = files.read_table(output, alignments_table.SCHEMA).to_pylist()
     assert [row["id"] for row in found] == [name for name, *_ in rows]
     return {row["id"]: row for row in found}
@@ -143,14 +145,33 @@ def test_pronunciations_of_espeak_are_near_the_dictionarys() -> None:
         "water people little father morning young church judge vision sing the boy house".split()
     )
     words += "happy button fire there here poor go cat bottle thing zoo about wonderful".split()
+    words += "covering wallpaper rainiest".split()
     same = 0
     for word, mnemonics in zip(words, phonemes.phonemise(words, arpabet.VOICE), strict=True):
-        found = arpabet.phones(mnemonics)
+        found = sphinx.pronounced(mnemonics)
         assert found is not None, (word, mnemonics)
         known = [decoder.lookup_word(name) for name in (word, f"{word}(2)", f"{word}(3)")]
         same += " ".join(found) in known
     assert same > 0.7 * len(words)
-    assert arpabet.phones(["q"]) is None and arpabet.phones([]) is None
+    assert sphinx.pronounced(["q"]) is None and sphinx.pronounced([";"]) == []
+    covering = sphinx.pronounced(["k", "'V", "v", "3", "r-", "I", "N"])
+    assert covering == "K AH V ER IH NG".split()
+
+
+def test_too_many_unaligned_utterances_are_an_error(tmp_path: Path, spoken: list) -> None:
+    """Those without a text are no failures; but if none has a text, that is one."""
+    text, wave, _ = spoken[2]
+    rows = [("a", text, wave), ("b", text, wave[:1600]), ("c", None, wave), ("d", " ", wave)]
+    found = align(tmp_path, rows, at_most=0.5)
+    assert [row["reason"] is None for row in found.values()] == [True, False, False, False]
+    (tmp_path / "alignments.parquet").unlink()
+    said = r"alignments\.parquet: 1 of 2 inputs are rejected, first b: text longer than the audio"
+    with pytest.raises(ValueError, match=said):
+        align(tmp_path, rows, at_most=0.4)
+    with pytest.raises(ValueError, match=r"speech\.parquet: none of its 2 .*`source\.transcripts`"):
+        align(tmp_path, rows[2:])
+    assert not (tmp_path / "alignments.parquet").exists()
+    assert align(tmp_path, []) == {}
 
 
 def test_unknown_engine(tmp_path: Path) -> None:

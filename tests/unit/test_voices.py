@@ -1,9 +1,5 @@
 """What neural voices share: where texts are split, what their words are, where models come from."""
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,9 +10,9 @@ import torch
 from safetensors.torch import load_file
 from transformers import VitsModel
 
-from slamflow.synthesis import pretrained, splitting
-from slamflow.synthesis.arpabet import Speller
+from slamflow.synthesis import pretrained, splitting, voices
 from slamflow.synthesis.espeak import Espeak
+from slamflow.synthesis.spelling import Speller
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +61,9 @@ def test_no_word_is_lost_and_no_part_is_too_long() -> None:
         ("“Cat” — (ran)?", "K AE1 T , R AE1 N ?"),
         ("250", "T UW1 HH AH1 N D R IH0 D F IH1 F T IY0"),
         ("blick snorty", "B L IH1 K S N AO1 R T IY0"),  # in no dictionary
+        ("blickiest", "B L IH1 K IY0 IH0 S T"),  # no Y between the vowels
+        ("blickering", "B L IH1 K ER0 IH0 NG"),
+        ("swalterbot", "S W AO1 L T ER0 B AA2 T"),
         ("— … 😀 !", ""),
     ],
 )
@@ -91,27 +90,44 @@ def folder_of(**changes: Any) -> dict[str, Any]:
     return {"engine": "vits", "model": "somebody/nothing", "revision": None} | changes
 
 
-def test_a_hub_id_is_found_in_the_cache(tmp_path: Path) -> None:
-    """With the hub's own layout and client, in a process that is told to stay offline."""
+def test_a_hub_id_is_found_in_the_cache(tmp_path: Path, monkeypatch: Any) -> None:
+    """In the hub's own layout, by its own client, which is told to stay offline."""
     commit = "a" * 40
     cache = tmp_path / "hub" / "models--somebody--voice"
     small_voices.vits(cache / "snapshots" / commit)
     (cache / "refs").mkdir()
     (cache / "refs" / "main").write_text(commit)
-    known: list[str | None] = [None, commit]
-    blocks = [folder_of(model="somebody/voice", revision=r) for r in [*known, "b" * 40]]
-    code = "import json, sys; from slamflow.synthesis import pretrained;"
-    code += "[print(pretrained.fetch(block)) for block in json.loads(sys.argv[1])]"
-    done = subprocess.run(
-        [sys.executable, "-c", code, json.dumps(blocks)],
-        env=os.environ | {"HF_HUB_CACHE": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1"},
-        capture_output=True,
-        text=True,
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    machine = {"data_root": str(tmp_path)}
+    for revision in (None, commit):
+        block = folder_of(model="somebody/voice", revision=revision)
+        assert pretrained.fetch(block, machine) == cache / "snapshots" / commit
+    said = (
+        r"model `somebody/voice` \(revision bbbb.*add it to `downloads` and write `download: <name"
     )
-    assert done.stdout.split() == [str(cache / "snapshots" / commit)] * len(known), done.stderr
-    error = done.stderr.strip().splitlines()[-1]
-    assert error.startswith("ValueError: model `somebody/voice` (revision bbbb")
-    assert "fetch it first with `hf download somebody/voice`" in error
+    with pytest.raises(ValueError, match=said):
+        pretrained.fetch(folder_of(model="somebody/voice", revision="b" * 40), machine)
+
+
+def test_a_folder_below_the_data_comes_first(tmp_path: Path, monkeypatch: Any) -> None:
+    """Then one as it is; what is a download's and is not there is not asked of the hub."""
+    monkeypatch.chdir(tmp_path)
+    machine, block = {"data_root": "data"}, folder_of(model="downloads/voice")
+    with pytest.raises(ValueError, match=r"^data/downloads/voice: is no folder; run snakemake"):
+        pretrained.fetch(block, machine)
+    for place in ("downloads/voice", "data/downloads/voice"):
+        Path(place).mkdir(parents=True)
+        assert pretrained.fetch(block, machine) == Path(place)
+    assert pretrained.fetch(block, {}) == Path("downloads/voice")
+    whole = str(tmp_path / "downloads")
+    assert pretrained.fetch(folder_of(model=whole), machine) == Path(whole)
+
+
+def test_workers_are_by_default_the_threads_of_the_job() -> None:
+    assert voices.workers({"threads": 3}) == voices.workers({"workers": None, "threads": 3}) == 3
+    assert voices.workers({"workers": 2, "threads": 3}) == 2
+    assert voices.workers({}) == 1
 
 
 def test_models_are_safetensors_of_the_right_kind(tmp_path: Path) -> None:

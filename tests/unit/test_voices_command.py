@@ -25,7 +25,7 @@ def program(tmp_path: Path) -> Path:
     path.write_text(
         textwrap.dedent(
             """
-            import subprocess, sys, time, wave
+            import pathlib, subprocess, sys, time, wave
             text, wav, voice, seed = open(sys.argv[1]).read().strip(), *sys.argv[2:]
             if "fail" in text:
                 print("some words", file=sys.stderr)
@@ -35,6 +35,15 @@ def program(tmp_path: Path) -> Path:
                 time.sleep(60)
             if "nothing" in text:
                 sys.exit()
+            if "meet" in text:
+                folder = pathlib.Path(__file__).parent
+                (folder / f"{seed}.met").touch()
+                for _ in range(50):
+                    if len(list(folder.glob("*.met"))) == 2:
+                        break
+                    time.sleep(0.1)
+                else:
+                    sys.exit("nobody came")
             if "quick" in text:
                 with wave.open(wav, "wb") as file:
                     file.setparams((1, 2, 8000, 0, "NONE", ""))
@@ -103,6 +112,12 @@ def test_what_goes_wrong_is_a_reason(program: Path) -> None:
         "empty text",
         voices.NOTHING,
     ]
+
+
+def test_as_many_run_at_once_as_the_job_has_threads(program: Path) -> None:
+    text, machine = table(["meet quick"] * 2), {"workers": None, "threads": 2}
+    spoken, rejected = speaking.speak(text, config(program), 0, machine)
+    assert spoken.num_rows == 2, rejected["reason"].to_pylist()
 
 
 def test_a_program_has_its_time_and_leaves_nothing(

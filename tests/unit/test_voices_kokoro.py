@@ -115,6 +115,15 @@ def test_a_sentence_of_many_words(folder: Path) -> None:
     assert np.isfinite(spoken["duration"].to_numpy()).all()
 
 
+def test_weights_of_a_download(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "downloads").mkdir()
+    (tmp_path / "downloads" / "kokoro").symlink_to(folder)
+    machine = {"device": "cpu", "data_root": str(tmp_path)}
+    spoken, _ = speaking.speak(table(TEXTS[:1]), config("downloads/kokoro"), 0, machine)
+    wanted, _ = speaking.speak(table(TEXTS[:1]), config(folder), 0, machine)
+    assert spoken.num_rows == 1 and spoken.equals(wanted)
+
+
 class Evil:
     def __init__(self, mark: Path) -> None:
         self.mark = mark

@@ -7,13 +7,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from slamflow import files, logs
+from slamflow import files, logs, rejections
+from slamflow.alignment import texts
 from slamflow.tables import alignments as alignments_table
+from slamflow.tables import rejected as rejected_table
 from slamflow.tables import speech as speech_table
 from slamflow.tokeniser import utterances
 
 ENGINES = ("ctc", "sphinx")
-SHOWN = 5  # utterances that could not be aligned, in the log
 
 
 def align(
@@ -22,23 +23,34 @@ def align(
     output: Path,
     machine: Mapping[str, Any],
     label: str = "align_speech",
+    log: Path | None = None,
 ) -> None:
     """Write the alignments of a speech table, a row an utterance, in its order.
 
     Args:
         config: `engine` (ctc or sphinx), the engine's keys, and `least_score` or None: what
             scores less is held to have another text.
-        machine: `data_root` and the engine's settings.
+        machine: `data_root`, `rejected_at_most` (the share of the utterances with a text that may
+            stay unaligned) and the engine's settings.
+        label: for progress lines.
+        log: of the job; beside it lie the unaligned ones if they are too many.
 
     Raises:
-        ValueError: there is no such engine or model, or audio cannot be read.
+        ValueError: there is no such engine or model, or audio cannot be read, or no utterance has
+            a text, or a larger share is unaligned.
     """
     if config["engine"] not in ENGINES:
         raise ValueError(
             f"alignment: unknown engine `{config['engine']}`; known: {', '.join(ENGINES)}"
         )
     engine = importlib.import_module(f"slamflow.alignment.{config['engine']}")
-    names = files.read_table(speech, speech_table.SCHEMA, ("id",))["id"].to_pylist()
+    told = files.read_table(speech, speech_table.SCHEMA, ("id", "text"))
+    names, untold = told["id"].to_pylist(), [not texts.given(t) for t in told["text"].to_pylist()]
+    if names and all(untold):
+        raise ValueError(
+            f"{speech}: none of its {len(names)} utterances has a text: name their texts in"
+            " `source.transcripts`, or remove `alignment`"
+        )
     root = utterances.root(machine)
     read = utterances.read(speech, engine.SAMPLING_RATE, root, columns=("text",))
     progress = logs.Progress(label, len(names), "utterances")
@@ -46,10 +58,19 @@ def align(
     for done, (index, aligned) in enumerate(engine.align(read, config, machine), 1):
         found[index] = {"id": names[index], **aligned}
         progress.update(done)
-    lost = [row for row in found if row["reason"]]
-    logs.info(f"{len(found) - len(lost)} utterances aligned, {len(lost)} not")
-    for row in lost[:SHOWN]:
-        logs.info(f"not aligned: {row['id']}: {row['reason']}")
+    logs.info(f"{sum(untold)} of {len(names)} utterances have no text")
+    lost = [
+        {"id": row["id"], "source": row["id"], "reason": row["reason"]}
+        for row, without in zip(found, untold, strict=True)
+        if row["reason"] and not without
+    ]
+    rejections.check(
+        len(names) - sum(untold) - len(lost),
+        pa.Table.from_pylist(lost, rejected_table.SCHEMA),
+        machine["rejected_at_most"],
+        output,
+        log,
+    )
     columns = {name: [row[name] for row in found] for name in alignments_table.SCHEMA.names}
     files.write_table(
         pa.table(columns, schema=alignments_table.SCHEMA), output, alignments_table.SCHEMA

@@ -1,8 +1,11 @@
 """Words by a CTC model of transformers: the likeliest path of a text through its emissions.
 
 The result of an utterance does not depend on its batch, up to rounding: utterances of different
-lengths share one only where the model masks what fills up the short ones. Models whose
-convolutions have a group norm over time do not (transformers' own advice for them is no mask).
+lengths share one only where the model masks what fills up the short ones. Models whose first
+convolution has a group norm over time cannot: its mean and variance are taken over what fills up,
+too, and transformers' own advice for them is no mask. Of them, as facebook/wav2vec2-base-960h, only
+utterances of exactly equal length share a batch. Prefer a model with layer norm and attention mask,
+as facebook/wav2vec2-large-960h-lv60-self or facebook/wav2vec2-large-robust-ft-libri-960h.
 """
 
 import itertools
@@ -60,14 +63,13 @@ def align(
     Args:
         utterances: rows with `text`, and waves, float32 [samples] at SAMPLING_RATE.
         config: `model`, a folder or a hub id; `revision`; `least_score`, or None.
-        machine: `device`, `threads`, `micro_batch` (seconds of audio in a batch).
+        machine: `data_root`, `device`, `threads`, `micro_batch` (seconds of audio in a batch).
 
     Raises:
         ValueError: the model cannot be had or used.
     """
-    device = prepare(machine)
-    model = load(config, device)
-    seconds = float(machine.get("micro_batch") or SECONDS[torch.device(device).type])
+    model = load(config, machine)
+    seconds = float(machine.get("micro_batch") or SECONDS[torch.device(model.device).type])
     budget = int(seconds * SAMPLING_RATE)
     pool: list[Entry] = []
     held = 0
@@ -87,13 +89,13 @@ def align(
     yield from _align_pool(model, pool, budget, config)
 
 
-def load(config: Mapping[str, Any], device: str) -> Model:
+def load(config: Mapping[str, Any], machine: Mapping[str, Any]) -> Model:
     """Open a CTC model with its feature extractor and its vocabulary.
 
     Raises:
         ValueError: it cannot be had, or is no CTC model for 16 kHz with letters.
     """
-    folder = pretrained.fetch(config)
+    device, folder = prepare(machine), pretrained.fetch(config, machine)
     local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
         extractor = AutoFeatureExtractor.from_pretrained(folder, **local)

@@ -16,11 +16,16 @@ def spoken(text: str) -> list[str]:
     return [token for token in bare if token]
 
 
+def given(text: str | None) -> bool:
+    """Whether there is a text at all."""
+    return bool(text and text.strip())
+
+
 def refused(text: str | None, seconds: float, longest: float) -> str | None:
     """Why an utterance of this text and length need not be tried, if so."""
-    if text is None or not text.strip():
+    if not given(text):
         return NO_TEXT
-    if not spoken(text):
+    if not spoken(text or ""):
         return NOTHING
     if seconds > longest:
         return f"too long ({seconds:.1f} s; at most {longest:g} s)"

@@ -40,7 +40,7 @@ def speak(
         synthesiser: `command`, a list of words with `{text}` or `{text_file}` (UTF-8), `{wav}`,
             and perhaps `{voice}` and `{seed}` (a number below 2^31, another for each utterance);
             `voices`; `seconds` that an utterance may take.
-        machine: `workers`, how many programs run at a time.
+        machine: `workers`, how many programs run at a time, by default `threads`.
 
     Raises:
         ValueError: there is no such program, or a placeholder is missing.
@@ -58,7 +58,7 @@ def speak(
     def work(request: voices.Request) -> voices.Wave | str:
         return _utter(request, [program, *command[1:]], float(synthesiser["seconds"]))
 
-    yield from voices.in_order(work, requests, max(1, int(machine.get("workers") or 1)))
+    yield from voices.in_order(work, requests, voices.workers(machine))
 
 
 def _utter(request: voices.Request, command: list[str], seconds: float) -> voices.Wave | str:

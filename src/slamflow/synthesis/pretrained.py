@@ -1,4 +1,4 @@
-"""Models from a folder or the Hugging Face hub: safetensors only, and no remote code."""
+"""Models from a download, a folder or the Hugging Face hub: safetensors only, no remote code."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,29 +11,43 @@ from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
 FILES = ("*.json", "*.safetensors")
+DOWNLOADS = "downloads"  # folder below `data_root`, and no name of the hub
 
 
-def fetch(synthesiser: Mapping[str, Any], patterns: Sequence[str] = FILES) -> Path:
-    """The folder of a model, downloaded into the hub's cache if it is not there.
+def fetch(
+    block: Mapping[str, Any], machine: Mapping[str, Any], patterns: Sequence[str] = FILES
+) -> Path:
+    """The folder of a model: below `data_root`, or as it is, or else in the hub's cache.
 
     Args:
-        synthesiser: `model`, a folder or a hub id; `revision` of the hub's, or None.
-        patterns: the names of what is wanted of it.
+        block: `model`, a folder or a hub id; `revision` of the hub's, or None.
+        machine: `data_root`, if it is known.
+        patterns: the names of what is wanted of the hub's.
 
     Raises:
         ValueError: there is no such model, or no network.
     """
-    model, revision = str(synthesiser["model"]), synthesiser.get("revision")
-    if Path(model).is_dir():
-        return Path(model)
+    model, revision = str(block["model"]), block.get("revision")
+    places = [Path(model)]
+    if machine.get("data_root"):
+        places.insert(0, Path(machine["data_root"], model))
+    for place in places:
+        if place.is_dir():
+            return place
+    if places[-1].parts[:1] == (DOWNLOADS,):
+        raise ValueError(
+            f"{places[0]}: is no folder; run snakemake again, which fetches the download, on a"
+            " machine that sees `data_root`"
+        )
     try:
         return Path(snapshot_download(model, revision=revision, allow_patterns=list(patterns)))
     except (HfHubHTTPError, OSError, ValueError) as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise ValueError(
-            f"model `{model}` (revision {revision or 'main'}) is no folder and cannot"
-            f" be had from the hub ({reason}); check the name and the revision, set HF_TOKEN if it"
-            f" is gated, and without a network fetch it first with `hf download {model}`"
+            f"model `{model}` (revision {revision or 'main'}) is no folder and cannot be had from"
+            f" the hub ({reason}); check the name and the revision, set HF_TOKEN if it is gated;"
+            " where jobs have no network, add it to `downloads` and write `download: <name>` in"
+            " place of `model`"
         ) from None
 
 

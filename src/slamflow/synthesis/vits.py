@@ -44,30 +44,30 @@ def speak(
         synthesiser: `model` (a folder or a hub id), `revision`, `speakers` (numbers, or None for a
             model of one voice), `speaking_rate` (1 is the model's own), `noise_scale` and
             `noise_scale_duration` (0 is no variation).
-        machine: `device`, `threads`, `micro_batch` (characters in a batch, blanks included).
+        machine: `data_root`, `device`, `threads`, `micro_batch` (characters in a batch, blanks
+            included).
 
     Raises:
         ValueError: the model cannot be had or opened, or has no such speaker.
     """
-    device = prepare(machine)
-    limits = batching.budget(machine, device)
-    yield from batching.speak(requests, Vits(synthesiser, device), *limits)
+    model = Vits(synthesiser, machine)
+    yield from batching.speak(requests, model, *batching.budget(machine, model.device))
 
 
 class Vits:
     """A VITS for `batching.speak`."""
 
-    def __init__(self, synthesiser: Mapping[str, Any], device: str) -> None:
+    def __init__(self, synthesiser: Mapping[str, Any], machine: Mapping[str, Any]) -> None:
         """Open the model and its tokenizer.
 
         Raises:
             ValueError: one cannot be had or opened, or there is no such speaker.
         """
-        folder = pretrained.fetch(synthesiser)
-        self.model = pretrained.load(VitsModel, folder, device)
+        self.device = prepare(machine)
+        folder = pretrained.fetch(synthesiser, machine)
+        self.model = pretrained.load(VitsModel, folder, self.device)
         pretrained.speaker(synthesiser, self.model.config.num_speakers)
         self.tokenizer = _tokenizer(folder)
-        self.device = device
         self.rate = float(synthesiser["speaking_rate"])
         self.noise_scale = float(synthesiser["noise_scale"])
         self.noise_scale_duration = float(synthesiser["noise_scale_duration"])

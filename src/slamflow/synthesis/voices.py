@@ -68,6 +68,11 @@ def pick(
     return names[numbers(seed, item, rendition)[0] % len(names)], None, None
 
 
+def workers(machine: Mapping[str, Any]) -> int:
+    """The machine setting `workers`, by default the job's threads."""
+    return int(machine.get("workers") or machine.get("threads") or 1)
+
+
 def in_order(
     work: Callable[[Item], Result], items: Iterable[Item], workers: int
 ) -> Iterator[Result]:
