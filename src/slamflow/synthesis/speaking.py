@@ -42,8 +42,8 @@ def speak(
         text: table of the text schema. Where `phonemes` is set, those are spoken, not the text.
         config: `speech` with `seed`, `renditions`, `shards`, `sampling_rate` (Hz);
             `synthesiser` with `engine` and what `slamflow.synthesis.<engine>` reads.
-        machine: `workers`, how many utterances are spoken or encoded at a time, and what else the
-            engine reads.
+        machine: `workers`, how many utterances are spoken or encoded at a time, by default
+            `threads`, and what else the engine reads.
         label: for progress lines.
 
     Returns:
@@ -143,8 +143,7 @@ def _results(
         ) -> Row:
             return _finish(*outcome, wanted)
 
-        workers = max(1, int(machine.get("workers") or 1))
-        yield from voices.in_order(finish, outcomes(), workers)
+        yield from voices.in_order(finish, outcomes(), voices.workers(machine))
 
 
 def _request(row: Row, rendition: int, config: Mapping[str, Any]) -> voices.Request | str:
