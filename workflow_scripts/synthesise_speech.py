@@ -18,7 +18,8 @@ def main() -> None:
         speech, rejected = rejections.complete(speech, rejected)
         files.write_table(rejected, args.rejected, rejected_table.SCHEMA)
         at_most = args.machine["rejected_at_most"]
-        rejections.check(len(speech), rejected, at_most, args.speech, args.log)
+        repair = "mend the texts or choose another voice"
+        rejections.check(len(speech), rejected, at_most, args.speech, args.log, repair=repair)
         files.write_table(speech, args.speech, speech_table.SCHEMA)
 
 

@@ -16,6 +16,7 @@ import soundfile
 
 IN_PARQUET = re.compile(r"(.+\.parquet)#(.+)/(\d+)", re.DOTALL)
 ROWS = 16  # of audio in a Parquet file that are in memory at once
+CHANGED = "if it has changed since it was listed, raise `source.version`"
 BUFFER = 1 << 20  # bytes; without it a whole row group would be read at once
 
 
@@ -77,13 +78,13 @@ def read_audio(row: Mapping[str, Any], data_root: Path | None, sampling_rate: in
         with soundfile.SoundFile(source) as file:
             rate = file.samplerate
             first = round((start or 0.0) * rate)
-            last = file.frames if end is None else min(round(end * rate), file.frames)
-            if not 0 <= first < last:
-                raise ValueError(f"{name}: {start} s to {end} s lies outside the file")
+            last = file.frames if end is None else round(end * rate)
+            if not 0 <= first < last <= file.frames:
+                raise ValueError(f"{name}: {start} s to {end} s lies outside the file; {CHANGED}")
             file.seek(first)
             samples = file.read(last - first, dtype="float32", always_2d=True)
     except (OSError, soundfile.SoundFileError) as error:
-        raise ValueError(f"{name}: cannot be read as audio ({error})") from None
+        raise ValueError(f"{name}: cannot be read as audio ({error}); {CHANGED}") from None
     return resample(samples.mean(axis=1, dtype=np.float32), rate, sampling_rate)
 
 

@@ -52,6 +52,7 @@ def check(
     output: Path,
     log: Path | None,
     cut: pa.Table | None = None,
+    repair: str = "mend them and raise `source.version`",
 ) -> None:
     """Say what was left out, and fail if it is too much of all.
 
@@ -67,6 +68,7 @@ def check(
         log: of the job, or None. Snakemake deletes the outputs of a job that fails; so `rejected`
             is then written beside the log, too.
         cut: the speech table, where it is cut from recordings.
+        repair: what to do about it, for the message.
 
     Raises:
         ValueError: a larger share is rejected.
@@ -92,7 +94,7 @@ def check(
         raise ValueError(
             f"{output}: {lost} of {total} {what} are rejected, first"
             f" {first['source'] or first['id']}: {first['reason']}"
-            f"{f' (all are in {copy})' if copy else ''}; mend them, or raise"
+            f"{f' (all are in {copy})' if copy else ''}; {repair}, or raise"
             f" `rejected_at_most` above {at_most:g}"
         )
 

@@ -113,6 +113,10 @@ def error(text: str, recipe: str = "pocket", root: Path = ROOT) -> str:
          " file .csv, .tsv, .parquet"),
         ("synthesisers: {flite: {engine: command, command: [flite]}}", "synthesisers.flite:"
          " `command` needs {wav}, and {text} or {text_file}"),
+        ("synthesisers: {flite: {engine: command, command: [flite, '{voice}', '{text}', '{wav}']}}",
+         "synthesisers.flite: `command` has a {voice}, and there are no `voices`"),
+        ("synthesisers: {flite: {engine: command, command: flite}}",
+         "synthesisers.flite.command: should be a list, not text"),
         ("synthesisers: {mms: {engine: vits}}", "synthesisers.mms: needs either `model` or"
          " `download`"),
         ("downloads: {x: {kind: archive, archives: [{url: 'http://a/b', checksum: 'md5:1'}]}}",

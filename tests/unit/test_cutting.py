@@ -351,6 +351,20 @@ def test_files_that_changed_or_vanished_are_errors(tmp_path: Path) -> None:
         cut(tmp_path, table)
 
 
+def test_a_recording_that_was_replaced_after_it_was_cut_is_an_error(tmp_path: Path) -> None:
+    save(tmp_path, "a.flac", tone(2.0))
+    (row,), _ = cut(tmp_path)
+    assert len(audio.read_audio(row, tmp_path, RATE)) == 2 * RATE
+    save(tmp_path, "a.flac", tone(1.0))
+    with pytest.raises(
+        ValueError, match=r"a\.flac: .* outside the file; .*raise `source\.version`"
+    ):
+        audio.read_audio(row, tmp_path, RATE)
+    (tmp_path / "speech/a.flac").unlink()
+    with pytest.raises(ValueError, match=r"a\.flac: cannot be read .*raise `source\.version`"):
+        audio.read_audio(row, tmp_path, RATE)
+
+
 def run_script(root: Path, **machine: float) -> subprocess.CompletedProcess[str]:
     config = configured(shards=1, segments="list.csv")
     sources = listing.list_files(config, root)

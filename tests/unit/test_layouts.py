@@ -95,6 +95,13 @@ def lexical(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_names_in_gold_may_have_their_suffix(lexical: Path) -> None:
+    plain = zerospeech.list_files(zero("lexical"), lexical)
+    named = [row | {"filename": row["filename"] + ".wav"} for row in lexical_gold()]
+    write_gold(lexical / "slm21/lexical/dev", named)
+    assert zerospeech.list_files(zero("lexical"), lexical).equals(plain)
+
+
 def test_lexical_bands_and_voices(lexical: Path) -> None:
     found = listed(zerospeech, lexical, zero("lexical"))
     assert len(found) == 16

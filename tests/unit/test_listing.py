@@ -41,7 +41,7 @@ def listed(root: Path, manifest: pa.Table | None = None, **keys: Any) -> list[di
 
 
 def test_files_are_sorted_and_shards_balanced(root: Path) -> None:
-    rows = listed(root, speaker=r"(\d+)/\d+/[^/]+$")
+    rows = listed(root, speaker=r"^(\d+)/\d+/[^/]+$")  # below the folder
     paths = [row["path"] for row in rows]
     assert paths == sorted(paths)
     found = {row["id"]: row for row in rows}

@@ -220,6 +220,8 @@ def test_lines_that_are_no_pair_have_their_reason(tmp_path: Path) -> None:
     content = lines([good, *bad]).encode() + b'{"UID": "caf\xe9"}\n{]\n'
     write(tmp_path / "pairs.jsonl", content)
     source = blimp_config(file="pairs.jsonl", members=None)
+    few = read(blimp, tmp_path, source | {"per_paradigm": 1})[1]
+    assert not len(few), "what was not drawn is no input"
     found, rejected = read(blimp, tmp_path, source)
     assert found["item"].to_pylist() == ["aa-0", "aa-0"]
     assert sorted(rejected["reason"].to_pylist()) == sorted(

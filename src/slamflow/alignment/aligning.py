@@ -70,6 +70,7 @@ def align(
         machine["rejected_at_most"],
         output,
         log,
+        repair="mend the texts",
     )
     columns = {name: [row[name] for row in found] for name in alignments_table.SCHEMA.names}
     files.write_table(

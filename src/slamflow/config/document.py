@@ -106,6 +106,8 @@ def _describe(model: type[BaseModel], lines: list[str], seen: set[type], where: 
             continue
         arrow = f" → {mark(field, 'reference')}" if mark(field, "reference") else ""
         about = str(field.description).replace("|", "\\|")
+        if choices := _choices(field.annotation):
+            about += f" ({', '.join(f'`{choice}`' for choice in choices)})"
         lines.append(f"| `{key}` | {_default(field)} | {about}{arrow} |")
         nested += [(key, each) for each in _models(field.annotation)]
     for key, each in nested:
@@ -127,6 +129,13 @@ def _default(field: Any) -> str:
         return "–"
     value = list(field.default) if isinstance(field.default, tuple) else field.default
     return f"`{json.dumps(value)}`"
+
+
+def _choices(annotation: Any) -> list[str]:
+    """The words that a field may be, if it is one of several."""
+    if typing.get_origin(annotation) is typing.Literal:
+        return [str(choice) for choice in typing.get_args(annotation)]
+    return [choice for part in typing.get_args(annotation) for choice in _choices(part)]
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:

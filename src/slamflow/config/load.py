@@ -111,12 +111,12 @@ def _path_and_model(loc: Any) -> tuple[tuple[str, ...], type[BaseModel] | None]:
 
 def _members(annotation: Any) -> dict[str, type[BaseModel]]:
     """The blocks of a union of which one is chosen by a key, by that key's value."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        chosen = tag(annotation)
-        return {chosen[1]: annotation} if chosen else {}
     union = typing.get_origin(annotation) in (typing.Annotated, typing.Union, types.UnionType)
-    parts = typing.get_args(annotation) if union else ()
-    return {value: block for part in parts for value, block in _members(part).items()}
+    found: dict[str, type[BaseModel]] = {}
+    for part in typing.get_args(annotation) if union else ():
+        chosen = tag(part) if isinstance(part, type) and issubclass(part, BaseModel) else None
+        found |= {chosen[1]: part} if chosen else _members(part)
+    return found
 
 
 def _model(annotation: Any) -> type[BaseModel] | None:

@@ -242,7 +242,7 @@ class Plan:
 
         def settings(wildcards: Any, threads: Any, resources: Any) -> str:
             found: dict[str, Any] = {
-                "data_root": self.config.data_root,
+                "data_root": os.path.expanduser(self.config.data_root),
                 "device": self.config.device,
                 "threads": int(threads),
             }

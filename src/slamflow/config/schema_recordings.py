@@ -53,7 +53,8 @@ class AudioSource(Recorded):
     speaker: Annotated[Expression, AfterValidator(_with_group)] | None = setting(
         None,
         only="listing",
-        is_about="regular expression whose first group, in a file's path, is the speaker",
+        is_about="regular expression whose first group, in a file's path below `folder`, is the"
+        " speaker",
     )
     transcripts: Pattern | None = setting(
         None,

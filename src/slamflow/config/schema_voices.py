@@ -108,6 +108,8 @@ class Command(Block):
             raise ValueError("`command` needs {wav}, and {text} or {text_file}")
         if self.voices and len(self.voices) > 1 and "{voice}" not in given:
             raise ValueError("`command` has no {voice}, and there are several `voices`")
+        if not self.voices and "{voice}" in given:
+            raise ValueError("`command` has a {voice}, and there are no `voices`")
         return self
 
 

@@ -24,8 +24,8 @@ def list_files(
     Args:
         config: `folder` relative to `data_root`; `pattern`, a glob below it, or null for all
             files whose suffix is in SUFFIXES; `speaker`, a regular expression whose first group,
-            in the path, is the speaker, or null; `transcripts`, a glob below the folder for files
-            that `transcripts.attach` reads, or null; `shards`.
+            in the path below the folder, is the speaker, or null; `transcripts`, a glob below the
+            folder for files that `transcripts.attach` reads, or null; `shards`.
         manifest: the files of the corpus's download, or None.
 
     Returns:
@@ -102,7 +102,7 @@ def _rows(names: Iterable[str], folder: str, speaker: str | None) -> Iterator[di
         identity = PurePosixPath(name).with_suffix("").as_posix()
         row = {"path": prefix + name, "id": identity, "item": identity}
         if speaker is not None:
-            match = re.search(speaker, prefix + name)
+            match = re.search(speaker, name)
             found = match.group(1) if match else None
             row |= {"speaker": found} if found is not None else {"reason": NO_SPEAKER}
         yield row

@@ -83,6 +83,7 @@ def _gold(path: Path, task: str) -> list[pairs.Row]:
             f"{path}: row {wrong.index[0]}: filename is {row['filename']!r} and correct is"
             f" {row['correct']!r}, which should be 0 or 1; {REPAIR}"
         )
+    gold["filename"] = gold["filename"].str.removesuffix(".wav")
     item = gold["id"]
     if task == "syntactic":
         item = gold["type"] + "/" + gold["subtype"] + "/" + gold["id"]

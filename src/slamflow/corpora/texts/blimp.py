@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from slamflow.corpora.generated import rows
 from slamflow.corpora.texts import inputs, outputs
+from slamflow.tables import rejected as rejected_table
 from slamflow.tables.gathered import Gathered
 
 KEYS = ("UID", "pairID", "linguistics_term", "sentence_good", "sentence_bad")
@@ -48,7 +49,7 @@ def read(
             (`linguistics_term`, with the two of TERMS as one); `per_paradigm`: so many pairs are
             drawn of each paradigm by `seed`, null for all; `count`: the first so many of these,
             null for all.
-        rejected: of the rejected schema, gets every line that is no pair.
+        rejected: of the rejected schema, gets every line that is no pair, if all are asked for.
 
     Yields:
         The rows of each pair that was drawn.
@@ -56,9 +57,12 @@ def read(
     Raises:
         ValueError: a file cannot be read (see `inputs.parts`).
     """
+    per_paradigm, count = config.get("per_paradigm"), config.get("count")
+    if per_paradigm or count:  # a line that is no pair is as one that was not drawn
+        rejected = Gathered(rejected_table.SCHEMA)
     found = sorted(_pairs(config, sources, data_root, rejected))
-    drawn = _drawn(_once(found, rejected), config.get("per_paradigm"), config["seed"])
-    for pair in drawn[: config.get("count")]:
+    drawn = _drawn(_once(found, rejected), per_paradigm, config["seed"])
+    for pair in drawn[:count]:
         group = pair.paradigm if config["group"] == "paradigm" else pair.term
         yield rows.pair(pair.item, group, pair.good, pair.bad)
 
