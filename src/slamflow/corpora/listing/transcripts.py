@@ -44,7 +44,11 @@ def attach(listed: pa.Table, folder: Path, names: Sequence[str]) -> pa.Table:
         named = spoken["name"].combine_chunks()
         by_name = pc.index_in(_unique(stems), value_set=_unique(named), skip_nulls=True)
         where = pc.coalesce(where, by_name)
-    logs.info(f"texts for {len(where) - where.null_count} of {len(listed)} files")
+    unused = len(spoken) - pc.count_distinct(where).as_py()
+    logs.info(
+        f"texts for {len(where) - where.null_count} of {len(listed)} files; {unused} of"
+        f" {len(spoken)} texts are of no file, or not the first of theirs"
+    )
     position = listed.schema.get_field_index("text")
     texts = spoken["text"].take(where)
     texts = pc.if_else(pc.equal(texts, ""), None, texts)
