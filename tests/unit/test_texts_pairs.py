@@ -222,6 +222,12 @@ def test_lines_that_are_no_pair_have_their_reason(tmp_path: Path) -> None:
     source = blimp_config(file="pairs.jsonl", members=None)
     few = read(blimp, tmp_path, source | {"per_paradigm": 1})[1]
     assert not len(few), "what was not drawn is no input"
+    write(tmp_path / "broken.jsonl", "no JSON\n")
+    broken = blimp_config(file="broken.jsonl", members=None, per_paradigm=1)
+    with pytest.raises(
+        ValueError, match=r"broken\.jsonl: .*all 1 are left out, first broken-000000"
+    ):
+        read(blimp, tmp_path, broken)
     found, rejected = read(blimp, tmp_path, source)
     assert found["item"].to_pylist() == ["aa-0", "aa-0"]
     assert sorted(rejected["reason"].to_pylist()) == sorted(

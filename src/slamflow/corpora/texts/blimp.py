@@ -49,7 +49,8 @@ def read(
             (`linguistics_term`, with the two of TERMS as one); `per_paradigm`: so many pairs are
             drawn of each paradigm by `seed`, null for all; `count`: the first so many of these,
             null for all.
-        rejected: of the rejected schema, gets every line that is no pair, if all are asked for.
+        rejected: of the rejected schema, gets every line that is no pair, if all are asked for
+            or none is one.
 
     Yields:
         The rows of each pair that was drawn.
@@ -58,10 +59,13 @@ def read(
         ValueError: a file cannot be read (see `inputs.parts`).
     """
     per_paradigm, count = config.get("per_paradigm"), config.get("count")
-    if per_paradigm or count:  # a line that is no pair is as one that was not drawn
-        rejected = Gathered(rejected_table.SCHEMA)
-    found = sorted(_pairs(config, sources, data_root, rejected))
-    drawn = _drawn(_once(found, rejected), per_paradigm, config["seed"])
+    left_out = Gathered(rejected_table.SCHEMA)
+    found = sorted(_pairs(config, sources, data_root, left_out))
+    drawn = _drawn(_once(found, left_out), per_paradigm, config["seed"])
+    # where some are drawn, a line that is no pair is as one that was not
+    if not drawn or not (per_paradigm or count):
+        for row in left_out.table().to_pylist():
+            rejected.add(row)
     for pair in drawn[:count]:
         group = pair.paradigm if config["group"] == "paradigm" else pair.term
         yield rows.pair(pair.item, group, pair.good, pair.bad)
