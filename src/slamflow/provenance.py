@@ -36,6 +36,10 @@ LIBRARIES = (
     "scikit-learn",
     "soundfile",
     "espeakng-loader",
+    "silero-vad",
+    "pocketsphinx",
+    "nltk",
+    "sentence-splitter",
     "pydantic",
 )
 
