@@ -2,11 +2,14 @@
 
 import contextlib
 import hashlib
+import io
 import json
 import re
+import tarfile
 import threading
 import time
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -192,6 +195,27 @@ def serving(server: Server) -> Iterator[Server]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def packed(content: Mapping[str, bytes], mode: str = "w:gz") -> bytes:
+    """A tar of files."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as tar:  # type: ignore[call-overload]
+        for name, data in content.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def zipped(content: Mapping[str, bytes]) -> bytes:
+    """A zip of files, and of an empty folder."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.mkdir("corpus")
+        for name, data in content.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
 
 
 def _json(content: object) -> Reply:

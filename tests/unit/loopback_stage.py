@@ -1,15 +1,12 @@
 """The stage `fetch_download` as a user runs it, for the tests of downloads."""
 
-import io
 import json
 import os
 import runpy
 import signal
 import subprocess
 import sys
-import tarfile
 import time
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,25 +21,6 @@ from slamflow.tables import downloads as downloads_table
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "workflow_scripts" / "fetch_download.py"
 MACHINE = {"retries": 3, "retry_wait": 0.01}
-
-
-def packed(content: Mapping[str, bytes], mode: str = "w:gz") -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode=mode) as tar:  # type: ignore[call-overload]
-        for name, data in content.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            tar.addfile(member, io.BytesIO(data))
-    return buffer.getvalue()
-
-
-def zipped(content: Mapping[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.mkdir("corpus")
-        for name, data in content.items():
-            archive.writestr(name, data)
-    return buffer.getvalue()
 
 
 def block(

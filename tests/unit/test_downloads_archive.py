@@ -7,12 +7,11 @@ import random
 import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from loopback import Reply, Server, serving
-from loopback_stage import Stage, block, packed, zipped
+from loopback import Reply, Server, packed, serving, zipped
+from loopback_stage import Stage, block
 
 CONTENT = {
     "corpus/README": b"speech\n",
@@ -20,13 +19,6 @@ CONTENT = {
     "corpus/two/2.flac": random.Random(2).randbytes(120_000),
     "corpus/two/empty": b"",
 }
-
-
-@pytest.fixture
-def stage(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Stage:
-    return Stage(tmp_path / "data", tmp_path, capfd, monkeypatch)
 
 
 @pytest.fixture

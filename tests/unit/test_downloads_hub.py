@@ -4,7 +4,6 @@ import json
 import random
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,12 +40,9 @@ def hub(cdn: Server) -> Iterator[Hub]:
 
 
 @pytest.fixture
-def stage(
-    hub: Hub, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Stage:
-    made = Stage(tmp_path / "data", tmp_path, capfd, monkeypatch)
+def stage(stage: Stage, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Stage:
     monkeypatch.setenv("HF_ENDPOINT", hub.address)
-    return made
+    return stage
 
 
 def block(**changes: Any) -> dict[str, Any]:

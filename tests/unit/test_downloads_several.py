@@ -6,23 +6,15 @@ import json
 import os
 import tarfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
-from loopback import Reply, Server, serving
-from loopback_stage import Stage, block, packed, zipped
+from loopback import Reply, Server, packed, serving, zipped
+from loopback_stage import Stage, block
 
 FIRST = {"corpus/a": b"a" * 5000, "corpus/b": b"old", "corpus/deep/c": b""}
 SECOND = {"corpus/b": b"newer", "other/d": bytes(100_000)}
 BOTH = FIRST | SECOND
-
-
-@pytest.fixture
-def stage(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Stage:
-    return Stage(tmp_path / "data", tmp_path, capfd, monkeypatch)
 
 
 @pytest.fixture

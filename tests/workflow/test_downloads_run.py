@@ -1,8 +1,6 @@
 """Downloads, listings and cutting in one real run: from two servers to `eval.tsv`."""
 
 import io
-import tarfile
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from loopback import Hub, Server, serving
+from loopback import Hub, Server, packed, serving, zipped
 from running import TARGET, planned_jobs, run_snakemake
 
 from slamflow import audio
@@ -39,24 +37,6 @@ def spoken() -> list[bytes]:
     ]
 
 
-def archive(members: dict[str, bytes]) -> bytes:
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w:gz") as tar:
-        for name, content in members.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(content)
-            tar.addfile(entry, io.BytesIO(content))
-    return stream.getvalue()
-
-
-def zipped(members: dict[str, bytes]) -> bytes:
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as file:
-        for name, content in members.items():
-            file.writestr(name, content)
-    return stream.getvalue()
-
-
 def parquet(spoken: list[bytes]) -> bytes:
     columns = {
         "audio": pa.array([{"bytes": it, "path": None} for it in spoken], AUDIO),
@@ -78,7 +58,7 @@ def servers(spoken: list[bytes]) -> Iterator[tuple[Server, Hub]]:
     texts = "".join(f"7-1-{i:04d} {text.upper()}\n" for i, text in enumerate(SENTENCES))
     books["LibriSpeech/train/7/1/7-1.trans.txt"] = texts.encode()
     books["LibriSpeech/train/7/1/7-1-9999.flac"] = b"fLaC is not enough"
-    web.files["/books.tar.gz"] = archive(books)
+    web.files["/books.tar.gz"] = packed(books)
     endings = {}
     for i in range(2):
         endings |= {f"cloze/{i}_correct.wav": spoken[i], f"cloze/{i}_incorrect.wav": spoken[i + 2]}

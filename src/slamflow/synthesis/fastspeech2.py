@@ -28,12 +28,7 @@ END = "<sos/eos>"
 RATE = 22050  # Hz of ESPnet's vocoders; their configs in transformers need not say it
 
 
-def draw(
-    synthesiser: Mapping[str, Any], seed: int, item: str, rendition: int
-) -> tuple[str, None, None]:
-    """The voice of a rendition, `fastspeech2-<speaker>`: one of `speakers`, or the only one."""
-    names = [f"fastspeech2-{number}" for number in synthesiser.get("speakers") or []]
-    return voices.pick(names, synthesiser, seed, item, rendition)
+draw = voices.pick_speaker
 
 
 def speak(

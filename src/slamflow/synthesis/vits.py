@@ -27,12 +27,7 @@ LONGEST = 200  # characters of a piece
 BLANK = 0  # the token between two characters
 
 
-def draw(
-    synthesiser: Mapping[str, Any], seed: int, item: str, rendition: int
-) -> tuple[str, None, None]:
-    """The voice of an item's rendition, `vits-<speaker>`: one of `speakers`, or the only one."""
-    names = [f"vits-{number}" for number in synthesiser.get("speakers") or []]
-    return voices.pick(names, synthesiser, seed, item, rendition)
+draw = voices.pick_speaker
 
 
 def speak(

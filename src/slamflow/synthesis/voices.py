@@ -68,6 +68,14 @@ def pick(
     return names[numbers(seed, item, rendition)[0] % len(names)], None, None
 
 
+def pick_speaker(
+    synthesiser: Mapping[str, Any], seed: int, item: str, rendition: int
+) -> tuple[str, None, None]:
+    """The voice `<engine>-<speaker>` of an item's rendition: one of `speakers`, or the only one."""
+    names = [f"{synthesiser['engine']}-{number}" for number in synthesiser.get("speakers") or []]
+    return pick(names, synthesiser, seed, item, rendition)
+
+
 def workers(machine: Mapping[str, Any]) -> int:
     """The machine setting `workers`, by default the job's threads."""
     return int(machine.get("workers") or machine.get("threads") or 1)
