@@ -10,6 +10,7 @@ import fcntl
 import functools
 import io
 import os
+import select
 import stat
 import sys
 import time
@@ -170,8 +171,16 @@ def _log() -> str:
 
 
 def _write(descriptor: int, line: str) -> None:
+    text = line.encode(errors="backslashreplace") + b"\n"
     with contextlib.suppress(OSError):  # a closed terminal never ends a job
-        os.write(descriptor, line.encode(errors="backslashreplace") + b"\n")
+        for _ in range(100):
+            try:
+                os.write(descriptor, text)
+                return
+            except BlockingIOError:  # a full terminal, or one that another rank is writing to
+                if not select.select([], [descriptor], [], 0.05)[1]:
+                    return
+                time.sleep(0.001)
 
 
 def _flush() -> None:

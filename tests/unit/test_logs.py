@@ -1,5 +1,6 @@
 """Logs take everything, terminals only progress and one line of error, and nothing ends a job."""
 
+import contextlib
 import os
 import pty
 import re
@@ -126,6 +127,16 @@ def check_ranks(terminal: str, log: Path) -> None:
     assert text.count("printed by a rank") == text.count("Traceback") - 1 == 2
 
 
+def read(terminal: int) -> str:
+    """All that was written to a pseudo-terminal whose other end is closed."""
+    text = b""
+    with contextlib.suppress(OSError):
+        while True:
+            text += os.read(terminal, 65536)
+    os.close(terminal)
+    return text.decode().replace("\r\n", "\n")
+
+
 def test_ranks_reach_a_pipe(tmp_path: Path) -> None:
     done = run(RANKS, tmp_path / "job.log")
     check_ranks(done.stderr, tmp_path / "job.log")
@@ -148,14 +159,27 @@ def test_ranks_reach_a_terminal(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     run(RANKS, tmp_path / "job.log", stderr=theirs)
     os.close(theirs)
-    text = b""
-    while True:
-        try:
-            text += os.read(ours, 65536)
-        except OSError:
-            break
-    os.close(ours)
-    check_ranks(text.decode().replace("\r\n", "\n"), tmp_path / "job.log")
+    check_ranks(read(ours), tmp_path / "job.log")
+
+
+def test_ranks_that_write_at_once_lose_no_line(tmp_path: Path) -> None:
+    """A terminal takes one writer at a time and turns others away."""
+    rank = "for i in range(100): logs.say(f'{n}:{i}')\nos._exit(0)"
+    code = HEAD + textwrap.dedent(
+        f"""
+        with logs.capture(sys.argv[1]):
+            for n in range(4):
+                if os.fork() == 0:
+                    exec({rank!r})
+            for n in range(4):
+                os.wait()
+        """
+    )
+    ours, theirs = pty.openpty()
+    run(code, tmp_path / "job.log", stderr=theirs)
+    os.close(theirs)
+    lines = read(ours).split()
+    assert sorted(lines) == sorted(f"{n}:{i}" for n in range(4) for i in range(100))
 
 
 @pytest.mark.parametrize("kind", ["closed pipe", "full disk", "stalled reader", "closed"])
@@ -164,10 +188,10 @@ def test_a_broken_terminal_ends_no_job(tmp_path: Path, kind: str) -> None:
     code = HEAD + textwrap.dedent(
         """
         with logs.capture(sys.argv[1]):
-            progress = logs.Progress("x", 2000, "steps")
+            progress = logs.Progress("x", 200, "steps")
             logs.INTERVAL = 0
-            for step in range(2001):
-                progress.update(step, text="x" * 100)
+            for step in range(201):
+                progress.update(step, text="x" * 1000)
             print("survived")
         """
     )
