@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from slamflow.tokeniser import features, hubert
 from slamflow.training.device import prepare
 
 SECONDS = {"cpu": 24.0, "cuda": 1200.0}  # of audio in a batch, unless the machine says otherwise
 POOL = 16  # batches of audio among which utterances of like length are sought
+PRECISIONS = ("float32", "bfloat16", "float16")
 
 
 @dataclass(frozen=True)
@@ -23,16 +25,19 @@ class Encoder:
         hubert: None for MFCC.
         layer: of the HuBERT.
         seconds: of audio, padding included, in a batch.
+        hop: samples from frame to frame.
+        window: samples that the first frame sees.
+        precision: of a HuBERT's matrix products and convolutions: one of PRECISIONS.
+        padding: samples of zeros before and after each wave.
     """
 
     hubert: hubert.Hubert | None
     layer: int
     seconds: float
-
-    @property
-    def hop(self) -> int:
-        """Samples from frame to frame."""
-        return self.hubert.hop if self.hubert else features.HOP
+    hop: int = features.HOP
+    window: int = features.HOP
+    precision: str = "float32"
+    padding: int = 0
 
     @property
     def frame_rate(self) -> float:
@@ -40,13 +45,12 @@ class Encoder:
         return features.SAMPLING_RATE / self.hop
 
     @property
-    def window(self) -> int:
-        """Samples of an utterance of one frame; frame t is centred at half of it + t × `hop`."""
-        return self.hubert.receptive if self.hubert else self.hop
-
-    @property
     def dimension(self) -> int:
         return self.hubert.dimension if self.hubert else features.DIMENSION
+
+    @property
+    def device(self) -> str:
+        return self.hubert.device if self.hubert else "cpu"
 
     @property
     def identity(self) -> str | None:
@@ -54,20 +58,38 @@ class Encoder:
         return self.hubert.sha256 if self.hubert else None
 
     def frames(self, samples: int) -> int:
-        """The number of frames of a wave."""
-        return max(0, (samples - self.window) // self.hop + 1)
+        """The number of frames of a wave without its padding."""
+        return max(0, (samples + 2 * self.padding - self.window) // self.hop + 1)
+
+    def centres(self, frames: int) -> np.ndarray:
+        """Seconds from the start of a wave without its padding to each frame's centre, [frames]."""
+        first = self.window / 2 - self.padding
+        return (first + np.arange(frames) * self.hop) / features.SAMPLING_RATE
 
     def encode(self, waves: Sequence[np.ndarray]) -> list[torch.Tensor]:
         """Features of waves [samples] at 16 kHz, as one batch: float32 [frames, dimension]."""
-        tensors = [torch.from_numpy(wave) for wave in waves]
-        if self.hubert:
-            return hubert.features(self.hubert, tensors, self.layer)
-        centre = self.window // 2
-        return [features.mfcc(t, self.frames(len(t)), centre, self.hop) for t in tensors]
+        padded = [functional.pad(torch.from_numpy(w), (self.padding, self.padding)) for w in waves]
+        if self.hubert is None:
+            centre = self.window // 2
+            frames = [self.frames(len(wave)) for wave in waves]
+            pairs = zip(padded, frames, strict=True)
+            return [features.mfcc(wave, count, centre, self.hop) for wave, count in pairs]
+        if self.precision == "float32":
+            return hubert.features(self.hubert, padded, self.layer)
+        dtype = getattr(torch, self.precision)
+        return hubert.features(self.hubert, padded, self.layer, dtype=dtype)
 
 
 def open_encoder(
-    kind: str, layer: int, weights: Path | None, machine: Mapping[str, Any]
+    kind: str,
+    layer: int,
+    weights: Path | None,
+    machine: Mapping[str, Any],
+    *,
+    precision: str = "float32",
+    padding: int = 0,
+    hop: int = features.HOP,
+    window: int | None = None,
 ) -> Encoder:
     """The encoder of these features.
 
@@ -76,14 +98,22 @@ def open_encoder(
         weights: model.safetensors of the HuBERT.
         machine: `device` (default: cuda where there is one), `threads`, `micro_batch` (seconds of
             audio in a batch).
+        precision: one of PRECISIONS; MFCC are made in float32.
+        padding: samples of zeros before and after each wave.
+        hop: samples from frame to frame, for MFCC; a HuBERT has its own.
+        window: samples that the first frame sees, for MFCC (default: `hop`).
 
     Raises:
-        ValueError: there is no such HuBERT or layer.
+        ValueError: there is no such HuBERT, layer or precision.
     """
     device = prepare(machine)
     seconds = float(machine.get("micro_batch") or SECONDS[torch.device(device).type])
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision: {precision!r} is none of {', '.join(PRECISIONS)}")
     if kind == "mfcc":
-        return Encoder(None, 0, seconds)
+        if precision != "float32":
+            raise ValueError(f"precision: MFCC are made in float32, not in {precision}")
+        return Encoder(None, 0, seconds, hop, window or hop, padding=padding)
     if kind != "hubert":
         raise ValueError(f"features: {kind!r} is neither hubert nor mfcc")
     if weights is None:
@@ -91,7 +121,7 @@ def open_encoder(
     model = hubert.load(weights, device)
     if not 0 <= layer <= model.layers:
         raise ValueError(f"layer: {layer} is none of 0 to {model.layers}, those of {weights}")
-    return Encoder(model, layer, seconds)
+    return Encoder(model, layer, seconds, model.hop, model.receptive, precision, padding)
 
 
 def encode_all(
@@ -109,14 +139,14 @@ def encode_all(
         ValueError: an utterance is too short to give a frame.
     """
     budget = encoder.seconds * features.SAMPLING_RATE
+    shortest = encoder.window - 2 * encoder.padding
     pool: list[tuple[int, dict[str, Any], np.ndarray]] = []
     samples = 0
     for index, (row, wave) in enumerate(utterances):
-        if len(wave) < encoder.window:
+        if not encoder.frames(len(wave)):
             raise ValueError(
                 f"{path}: {row['id']} lasts {len(wave) / features.SAMPLING_RATE:.3f} s, less than a"
-                f" frame ({encoder.window / features.SAMPLING_RATE:.3f} s); leave it out of the"
-                " corpus"
+                f" frame ({shortest / features.SAMPLING_RATE:.3f} s); leave it out of the corpus"
             )
         row["audio"] = None  # only its wave is needed from now on
         pool.append((index, row, wave))

@@ -50,6 +50,7 @@ def open_tokeniser(
     hubert: Path | None,
     machine: Mapping[str, Any],
     kind: str | None = None,
+    precision: str = "float32",
 ) -> tuple[encoder.Encoder, torch.Tensor]:
     """The encoder that a codebook was fitted on, and its centroids on the encoder's device.
 
@@ -61,15 +62,22 @@ def open_tokeniser(
         raise ValueError(f"{codebook_path}: was fitted on {origin.features}, not on {kind}")
     if (origin.features == "hubert") != (hubert is not None):
         codebook.check(origin, codebook_path, None if hubert is None else "")
-    opened = encoder.open_encoder(origin.features, origin.layer, hubert, machine)
+    opened = encoder.open_encoder(
+        origin.features,
+        origin.layer,
+        hubert,
+        machine,
+        precision=precision,
+        padding=getattr(origin, "padding", 0),
+        hop=round(features.SAMPLING_RATE / origin.frame_rate),
+    )
     codebook.check(origin, codebook_path, opened.identity, opened.dimension)
     if opened.frame_rate != origin.frame_rate:
         raise ValueError(
             f"{codebook_path}: was fitted on {origin.frame_rate:g} frames a second, not on"
             f" {opened.frame_rate:g}; {codebook.REPAIR}"
         )
-    device = opened.hubert.device if opened.hubert else "cpu"
-    return opened, torch.from_numpy(array).to(device)
+    return opened, torch.from_numpy(array).to(opened.device)
 
 
 def tokenise(
