@@ -1,4 +1,4 @@
-"""Train a HuBERT on masked MFCC cluster targets; DeepSpeed launches its ranks."""
+"""Train a HuBERT to predict the units of masked frames; DeepSpeed launches its ranks."""
 
 from pathlib import Path
 
@@ -8,16 +8,21 @@ from slamflow.tokeniser import hubert_training
 
 
 def main() -> None:
-    parser = commandline.parser(__doc__, "model", "state", several=("speech",))
+    several = ("speech", "hubert")
+    parser = commandline.parser(__doc__, "model", "state", "codebook", several=several)
     parser.add_argument("--code", required=True, help="digest of the code")
     args = parser.parse_args()
     folder: Path = args.model.parent
+    hubert = args.hubert[0] if args.hubert else None
+    inputs = [*args.speech, args.codebook, *args.hubert]
     label = f"train_hubert {folder.name}"
     with (
         logs.capture(args.log),
-        RunState(args.state, args.config, args.speech, args.code) as state,
+        RunState(args.state, args.config, inputs, args.code) as state,
     ):
-        hubert_training.train(args.config, args.speech, folder, state, args.machine, label)
+        hubert_training.train(
+            args.config, args.speech, args.codebook, hubert, folder, state, args.machine, label
+        )
 
 
 if __name__ == "__main__":

@@ -6,6 +6,6 @@ from typing import Any
 from slamflow.tokeniser import hubert_training
 
 
-def train(speech: Path, **arguments: Any) -> None:
+def train(speech: Path, hubert: Path | None = None, **arguments: Any) -> None:
     """See `hubert_training.train`."""
-    hubert_training.train(speech=[speech], **arguments)
+    hubert_training.train(speech=[speech], hubert=hubert, **arguments)

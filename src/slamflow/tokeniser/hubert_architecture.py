@@ -64,10 +64,16 @@ class Predictor(nn.Module):
         self.project = nn.Linear(width, width)
         self.targets = nn.Parameter(torch.randn(clusters, width))
 
-    def forward(self, waves: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Logits [batch, frames, clusters] of waves [batch, samples]; `mask` [batch, frames].
+    def forward(
+        self, waves: torch.Tensor, mask: torch.Tensor, picked: torch.Tensor
+    ) -> torch.Tensor:
+        """Logits float32 [n, clusters] of `picked` frames of waves [batch, samples].
 
-        The waves fill all frames: crops need no attention mask. All shapes are static.
+        The waves fill all frames: crops need no attention mask.
+
+        Args:
+            mask: bool [batch, frames]; true where a frame is hidden from the transformer.
+            picked: int64 [n], indices into the frames of all crops, one crop after the other.
         """
         hidden = waves[:, None]
         for layer in self.hubert.feature_extractor.conv_layers:
@@ -75,5 +81,7 @@ class Predictor(nn.Module):
         hidden = self.hubert.feature_projection(hidden.transpose(1, 2))
         hidden = torch.where(mask[:, :, None], self.hubert.masked_spec_embed.to(hidden), hidden)
         hidden = self.hubert.encoder(hidden).last_hidden_state
-        predicted = functional.normalize(self.project(hidden).float(), dim=-1)
-        return predicted @ functional.normalize(self.targets, dim=-1).T / TEMPERATURE
+        predicted = self.project(hidden.flatten(0, 1)[picked]).float()
+        with torch.autocast(waves.device.type, enabled=False):
+            targets = functional.normalize(self.targets, dim=-1)
+            return functional.normalize(predicted, dim=-1) @ targets.T / TEMPERATURE

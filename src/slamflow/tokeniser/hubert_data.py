@@ -4,21 +4,21 @@ The utterances stand one after another, each filled up with zeros to whole frame
 one length are cut anywhere without padding. Frame t begins at sample t × hop.
 """
 
+import dataclasses
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import numpy as np
-import torch
 
 from slamflow import files, logs
-from slamflow.tokeniser import features, kmeans, utterances
+from slamflow.tokeniser import encoder, features, units, utterances
 
 WAVES, TARGETS, FACTS = "waves.int16", "targets.npy", "facts.json"
-FITTED = 100_000  # frames that the targets' k-means is fitted on
+NONE = 65_535  # the target of frames that the tokeniser gives no unit
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Stream:
 
     Attributes:
         waves: int16 [frames × hop + receptive - hop], memory-mapped.
-        targets: uint16 [frames], memory-mapped.
+        targets: uint16 [frames], memory-mapped; NONE where there is no target.
         hop: samples a frame.
         receptive: samples that a frame sees.
     """
@@ -55,95 +55,79 @@ class Stream:
 def prepare(
     folder: Path,
     speech: Sequence[Path],
+    codebook: Path,
+    hubert: Path | None,
     hop: int,
     receptive: int,
-    clusters: int,
-    seed: int,
     identity: Any,
     machine: Mapping[str, Any],
     label: str,
 ) -> None:
     """Make the data in `folder`, unless they are there already.
 
-    The targets are clusters of MFCC (Hsu et al. 2021, HuBERT, section III.A).
+    The targets are the units of a tokeniser (Hsu et al. 2021, HuBERT, section III.A).
 
     Args:
-        clusters: K of the targets.
-        seed: draws the frames that k-means is fitted on.
+        codebook: its kmeans.safetensors.
+        hubert: model.safetensors of the HuBERT that it taps; None for MFCC.
+        hop: samples a frame of the HuBERT that is trained.
+        receptive: samples that a frame of it sees.
         identity: what the data are made from; plain data. With another one they are made anew.
-        machine: `data_root`.
+        machine: `device`, `threads`, `data_root`.
+
+    Raises:
+        ValueError: the tokeniser has another frame rate, or audio cannot be read.
     """
     facts = {"hop": hop, "receptive": receptive, "identity": identity}
     done = folder / FACTS
     if done.exists() and json.loads(done.read_text()) == json.loads(json.dumps(facts)):
         return
+    place = {name: machine.get(name) for name in ("device", "threads")}
+    opened, centroids = units.open_tokeniser(codebook, hubert, place)
+    if opened.hop != hop:
+        raise ValueError(
+            f"{codebook}: gives {opened.frame_rate:g} units a second, but the HuBERT's conv_stride"
+            f" makes {features.SAMPLING_RATE / hop:g} frames a second; train it on another"
+            " tokeniser's units"
+        )
+    if hubert is None:  # MFCC have no frames of their own
+        opened = dataclasses.replace(opened, window=receptive)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    samples = _write_waves(folder / WAVES, speech, hop, receptive, machine, label)
-    waves = np.memmap(folder / WAVES, dtype=np.int16, mode="r")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # utterances are small: threads would mostly wait for each other
-    try:
-        targets = _targets(waves, samples, hop, receptive, clusters, seed, label)
-    finally:
-        torch.set_num_threads(threads)
-    np.save(folder / TARGETS, targets)
+    progress = logs.Progress(label + " (data)", len(utterances.drawn(speech, 0)), "utterances")
+    targets: list[np.ndarray] = []
+    with (folder / WAVES).open("wb") as stream:
+        for table in speech:
+            lengths: list[int] = []
+            read = _written(table, utterances.root(machine), hop, stream, lengths)
+            found: dict[int, np.ndarray] = {}
+            for index, _, frames in units.tokenise(opened, centroids, read, table):
+                found[index] = frames.astype(np.uint16)
+                progress.update(len(targets) + len(found))
+            targets += [_placed(found[i], n, opened, receptive) for i, n in enumerate(lengths)]
+        stream.write(bytes(2 * max(0, receptive - hop)))
+    np.save(folder / TARGETS, np.concatenate([np.empty(0, dtype=np.uint16), *targets]))
     files.write_json(facts, done)
 
 
-def _write_waves(
-    path: Path,
-    speech: Sequence[Path],
-    hop: int,
-    receptive: int,
-    machine: Mapping[str, Any],
-    label: str,
-) -> list[int]:
-    """Write all waves; returns the samples of each utterance."""
-    total = len(utterances.drawn(speech, 0))
-    progress = logs.Progress(f"{label} (audio)", total, "utterances")
-    samples = []
-    with path.open("wb") as stream:
-        for table in speech:
-            for _, wave in utterances.read(table, features.SAMPLING_RATE, utterances.root(machine)):
-                whole = np.clip(np.rint(wave * 32768), -32768, 32767).astype(np.int16)
-                stream.write(np.pad(whole, (0, -len(whole) % hop)).tobytes())
-                samples.append(len(whole))
-                progress.update(len(samples))
-        stream.write(bytes(2 * max(0, receptive - hop)))
-    return samples
+def _written(
+    table: Path, root: Path | None, hop: int, stream: BinaryIO, lengths: list[int]
+) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
+    """The utterances of a table; each is written, and its frames are added to `lengths`."""
+    for row, wave in utterances.read(table, features.SAMPLING_RATE, root):
+        whole = np.clip(np.rint(wave * 32768), -32768, 32767).astype(np.int16)
+        filled = np.pad(whole, (0, -len(whole) % hop))
+        stream.write(filled.tobytes())
+        lengths.append(len(filled) // hop)
+        yield row, wave
 
 
-def _targets(
-    waves: np.ndarray,
-    samples: Sequence[int],
-    hop: int,
-    receptive: int,
-    clusters: int,
-    seed: int,
-    label: str,
-) -> np.ndarray:
-    frames = [-(-count // hop) for count in samples]
-    starts = np.concatenate([[0], np.cumsum(frames)])
-
-    def mfcc(index: int) -> torch.Tensor:
-        first = int(starts[index]) * hop
-        wave = torch.from_numpy(waves[first : first + samples[index]].astype(np.float32) / 32768)
-        return features.mfcc(wave, frames[index], receptive // 2, hop)
-
-    fitted, count = [], 0
-    for index in np.random.default_rng(seed).permutation(len(samples)):
-        if count >= FITTED:
-            break
-        fitted.append(mfcc(int(index)).numpy())
-        count += len(fitted[-1])
-    if count < clusters:
-        raise ValueError(f"{label}: {count} frames of speech are too few for {clusters} targets")
-    centroids = torch.from_numpy(kmeans.cluster(np.concatenate(fitted), clusters, seed))
-    targets = np.empty(int(starts[-1]), dtype=np.uint16)
-    progress = logs.Progress(f"{label} (targets)", len(samples), "utterances")
-    for index in range(len(samples)):
-        found = kmeans.assign(mfcc(index), centroids).numpy()
-        targets[starts[index] : starts[index + 1]] = found
-        progress.update(index + 1)
-    return targets
+def _placed(found: np.ndarray, frames: int, opened: encoder.Encoder, receptive: int) -> np.ndarray:
+    """Targets [frames]: of each frame the unit whose centre is nearest to its own."""
+    centre = receptive / 2 / features.SAMPLING_RATE
+    first = round((centre - float(opened.centres(1)[0])) * opened.frame_rate)
+    nearest = first + np.arange(frames)
+    there = (nearest >= 0) & (nearest < len(found))
+    placed = np.full(frames, NONE, dtype=np.uint16)
+    placed[there] = found[nearest[there]]
+    return placed

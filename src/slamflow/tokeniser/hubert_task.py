@@ -23,17 +23,20 @@ class MaskedPrediction:
 
     A micro-batch is a list of (first frame, mask [frames]) of crops. Crops lie on a grid that each
     epoch shifts; masks depend on the seed, the step and the crop's place in the batch, so neither
-    depends on how the batch is cut into micro-batches.
+    depends on how the batch is cut into micro-batches. Masked frames without a target do not count.
     """
 
     measures = ("loss", "accuracy")
 
-    def __init__(self, config: Mapping[str, Any], data: Path, folder: Path, place: Place) -> None:
+    def __init__(
+        self, config: Mapping[str, Any], clusters: int, data: Path, folder: Path, place: Place
+    ) -> None:
         self.config, self.data, self.folder, self.device = config, data, folder, place.device
         self.origin = place.origin
         self.seed = int(config.get("seed", 0))
-        clusters = int(config["target_clusters"])
         self.model = hubert_architecture.build(config["architecture"], clusters, self.seed)
+        if place.device == "cpu":  # where fused attention in bfloat16 takes five times as long
+            self.model.hubert.set_attn_implementation("eager")
         shape = config["architecture"]
         self.hop = convolutions.hop(shape["conv_stride"])
         self.receptive = convolutions.receptive(shape["conv_kernel"], shape["conv_stride"])
@@ -51,8 +54,11 @@ class MaskedPrediction:
         return [crops[i : i + self.micro_batch] for i in range(0, len(crops), self.micro_batch)]
 
     def weight(self, step: int) -> float:
-        """The masked frames of the global batch."""
-        return float(self._batch(step)[1].sum())
+        """The masked frames of the global batch that have a target."""
+        firsts, masks = self._batch(step)
+        targets = self._stream.targets
+        there = [targets[first : first + self.crop] != hubert_data.NONE for first in firsts]
+        return max(1.0, float((masks & np.stack(there)).sum()))
 
     def forward(
         self, model: torch.nn.Module, micro_batch: list[tuple[int, np.ndarray]]
@@ -60,13 +66,14 @@ class MaskedPrediction:
         """Summed cross-entropy in nats, and correct predictions, of masked frames."""
         crops = [self._stream.crop(first, self.crop) for first, _ in micro_batch]
         waves = torch.from_numpy(np.stack([wave for wave, _ in crops])).to(self.device)
-        wanted = torch.from_numpy(np.stack([t for _, t in crops]).astype(np.int64))
-        mask = torch.from_numpy(np.stack([mask for _, mask in micro_batch])).to(self.device)
-        logits = model(waves, mask).float().flatten(0, 1)
-        wanted, counted = wanted.to(self.device).flatten(), mask.flatten()
-        losses = functional.cross_entropy(logits, wanted, reduction="none")
-        correct = (logits.detach().argmax(1) == wanted) & counted
-        return {"loss": (losses * counted).sum(), "accuracy": correct.sum()}
+        masks = np.stack([mask for _, mask in micro_batch])
+        targets = np.stack([target for _, target in crops])
+        counted = np.flatnonzero(masks & (targets != hubert_data.NONE))
+        wanted = torch.from_numpy(targets.reshape(-1)[counted].astype(np.int64)).to(self.device)
+        picked = torch.from_numpy(counted).to(self.device)
+        logits = model(waves, torch.from_numpy(masks).to(self.device), picked)
+        loss = functional.cross_entropy(logits, wanted, reduction="sum")
+        return {"loss": loss, "accuracy": (logits.detach().argmax(1) == wanted).sum()}
 
     def export(self, module: torch.nn.Module, log: pa.Table) -> None:
         """Write the HuBERT without its predictor."""
@@ -76,7 +83,7 @@ class MaskedPrediction:
             "frames a second": features.SAMPLING_RATE / self.hop,
         }
         card = artefacts.card(
-            "HuBERT trained on MFCC clusters", facts, self.config, log, "loss", self.origin
+            "HuBERT trained on units", facts, self.config, log, "loss", self.origin
         )
         files.write_json(
             {

@@ -1,4 +1,4 @@
-"""Training of a HuBERT from nothing: masked prediction of MFCC clusters."""
+"""Training of a HuBERT from nothing: masked prediction of the units of a tokeniser."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from slamflow import files, runstate
+from slamflow.tokeniser import codebook as codebook_file
 from slamflow.tokeniser import convolutions
 from slamflow.training import launch, rank
 
@@ -13,6 +14,8 @@ from slamflow.training import launch, rank
 def train(
     config: Mapping[str, Any],
     speech: Sequence[Path],
+    codebook: Path,
+    hubert: Path | None,
     folder: Path,
     state: runstate.RunState,
     machine: Mapping[str, Any],
@@ -20,23 +23,37 @@ def train(
 ) -> None:
     """Train a HuBERT, or restore it if it has been trained before.
 
+    Its targets are units: clusters of MFCC, or of a layer of an earlier HuBERT, so that iterations
+    are a chain of tokenisers and HuBERTs.
+
     Args:
-        config: `architecture` (see `hubert_architecture.build`); `target_clusters`;
-            `crop_seconds`, `batch_seconds` (of a step, over all ranks); `mask_share` (of frames
-            that start a masked span), `mask_frames` (its length); and what `launch.train` takes.
+        config: `architecture` (see `hubert_architecture.build`); `crop_seconds`, `batch_seconds`
+            (of a step, over all ranks); `mask_share` (of frames that start a masked span),
+            `mask_frames` (its length); and what `launch.train` takes.
         speech: speech tables.
+        codebook: kmeans.safetensors of the tokeniser whose units are predicted.
+        hubert: model.safetensors of the HuBERT that it taps; None for MFCC.
         folder: gets config.json, preprocessor_config.json, training.parquet, card.md and
             model.safetensors.
         state: entered; also holds the prepared audio while training goes on.
         machine: see `launch.train`; `data_root`; `micro_batch`: crops in memory at once.
         label: for progress lines.
+
+    Raises:
+        ValueError: the tokeniser has another frame rate, or does not belong to that HuBERT.
     """
     outputs = launch.outputs(folder, convolutions.PREPROCESSOR)
     data = state.folder / "data"
     if not state.restore(outputs):
+        clusters = codebook_file.read(codebook)[1].clusters
         if int(config["steps"]):
-            _prepare(config, speech, data, state, machine, label)
-        arguments = {"config": config, "data": str(data), "folder": str(folder)}
+            _prepare(config, speech, codebook, hubert, data, state, machine, label)
+        arguments = {
+            "config": config,
+            "clusters": clusters,
+            "data": str(data),
+            "folder": str(folder),
+        }
         launch.train(f"{__name__}:task", arguments, config, outputs, state, machine, label)
     shutil.rmtree(data, ignore_errors=True)
 
@@ -46,13 +63,19 @@ def task(arguments: Mapping[str, Any], place: rank.Place) -> Any:
     from slamflow.tokeniser import hubert_task
 
     return hubert_task.MaskedPrediction(
-        arguments["config"], Path(arguments["data"]), Path(arguments["folder"]), place
+        arguments["config"],
+        arguments["clusters"],
+        Path(arguments["data"]),
+        Path(arguments["folder"]),
+        place,
     )
 
 
 def _prepare(
     config: Mapping[str, Any],
     speech: Sequence[Path],
+    codebook: Path,
+    hubert: Path | None,
     data: Path,
     state: runstate.RunState,
     machine: Mapping[str, Any],
@@ -64,10 +87,10 @@ def _prepare(
     hubert_data.prepare(
         data,
         speech,
+        codebook,
+        hubert,
         hop=convolutions.hop(shape["conv_stride"]),
         receptive=convolutions.receptive(shape["conv_kernel"], shape["conv_stride"]),
-        clusters=int(config["target_clusters"]),
-        seed=int(config.get("seed", 0)),
         identity=files.sha256(state.folder / "identity.json"),
         machine=machine,
         label=label,
