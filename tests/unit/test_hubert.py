@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small_huberts import config, save
-from transformers import HubertModel
+from small_huberts import IN_USE, config, save
+from transformers import HubertModel, Wav2Vec2FeatureExtractor
 
-from slamflow.tokeniser import convolutions, hubert, kmeans
+from slamflow.tokeniser import convolutions, hubert, hubert_convolutions, kmeans
 
 SHAPES = {
     "base": {"feat_extract_norm": "group", "do_stable_layer_norm": False},
@@ -18,10 +18,11 @@ SHAPES = {
 }
 
 
-def waves() -> list[torch.Tensor]:
+def waves(**changes: object) -> list[torch.Tensor]:
     """Eight lengths, among them the shortest possible; one with silence at its end."""
     rng = np.random.default_rng(0)
-    receptive = convolutions.receptive(config().conv_kernel, config().conv_stride)
+    shape = config(**changes)
+    receptive = convolutions.receptive(shape.conv_kernel, shape.conv_stride)
     lengths = [receptive, receptive + 639, 5000, 16_000, 16_000, 23_456, 48_000, 40_001]
     made = [rng.standard_normal(n).astype(np.float32) * rng.uniform(0.01, 0.3) for n in lengths]
     made[5][15_000:] = 0
@@ -50,6 +51,81 @@ def test_equal_alone_batched_and_by_transformers(shape: str, tmp_path: Path) -> 
                 assert (features - wanted).abs().max() < 1e-5 * size
                 units = kmeans.assign(features, centroids)
                 assert torch.equal(units, kmeans.assign(wanted, centroids))
+
+
+def drawn_waves(rng: np.random.Generator, model: hubert.Hubert) -> list[torch.Tensor]:
+    """One to seven waves of a frame to 3 s, whose ends fall anywhere between two frames."""
+    made = []
+    for _ in range(rng.integers(1, 8)):
+        frames = rng.choice([1, 2, rng.integers(3, 40), 48_000 // model.hop])
+        samples = model.receptive + (frames - 1) * model.hop
+        samples += rng.choice([0, 1, model.hop - 1, rng.integers(model.hop)])
+        wave = (rng.standard_normal(samples) + rng.normal()) * 10 ** rng.uniform(-3, -0.5)
+        made.append(torch.from_numpy(wave.astype(np.float32)))
+    return made
+
+
+@pytest.mark.parametrize("normalised", [False, True])
+@pytest.mark.parametrize("architecture", IN_USE)
+def test_any_utterance_in_any_batch_is_as_transformers_has_it_alone(
+    architecture: str, normalised: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = save(tmp_path, **IN_USE[architecture])
+    extractor = Wav2Vec2FeatureExtractor(do_normalize=normalised)
+    extractor.save_pretrained(tmp_path)
+    model = hubert.load(weights)
+    assert model.frames(16_000) == {320: 49, 640: 24}[model.hop]
+    theirs = HubertModel.from_pretrained(tmp_path).eval()
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        drawn = drawn_waves(rng, model)
+        layer = int(rng.integers(model.layers + 1))
+        block = int(rng.choice([model.hop, 9 * model.hop, 32_000]))
+        monkeypatch.setitem(hubert_convolutions.BLOCK, "cpu", block)
+        batched = hubert.features(model, drawn, layer)
+        order = rng.permutation(len(drawn))
+        shuffled = hubert.features(model, [drawn[i] for i in order], layer)
+        for place, index in enumerate(order):
+            alone = hubert.features(model, [drawn[index]], layer)[0]
+            inputs = extractor(drawn[index].numpy(), sampling_rate=16_000, return_tensors="pt")
+            with torch.inference_mode():
+                states = theirs(inputs.input_values, output_hidden_states=True).hidden_states
+            size = states[layer].square().mean().sqrt()
+            for found in (alone, batched[index], shuffled[place]):
+                assert found.shape == states[layer][0].shape
+                assert (found - states[layer][0]).abs().max() < 1e-5 * size
+
+
+@pytest.mark.parametrize("architecture", IN_USE)
+def test_nothing_of_a_neighbour_leaks(architecture: str, tmp_path: Path) -> None:
+    model = hubert.load(save(tmp_path, **IN_USE[architecture]))
+    drawn = waves(**IN_USE[architecture])
+    for value in (torch.nan, torch.inf, 1e30):
+        mixed = [
+            part for wave in drawn for part in (wave, torch.full((wave.numel() + 777,), value))
+        ]
+        for layer in (0, model.layers):
+            clean = hubert.features(model, drawn, layer)
+            for found, wanted in zip(hubert.features(model, mixed, layer)[::2], clean, strict=True):
+                size = wanted.square().mean().sqrt()
+                assert (found - wanted).abs().max() < 1e-5 * size
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("architecture", IN_USE)
+def test_lower_precision_is_near_and_no_less_independent_of_the_batch(
+    architecture: str, dtype: torch.dtype, tmp_path: Path
+) -> None:
+    model = hubert.load(save(tmp_path, **IN_USE[architecture]))
+    drawn = waves(**IN_USE[architecture])
+    batched = hubert.features(model, drawn, 2, dtype)
+    for wave, found in zip(drawn, batched, strict=True):
+        exact = hubert.features(model, [wave], 2)[0]
+        alone = hubert.features(model, [wave], 2, dtype)[0]
+        assert found.dtype == torch.float32
+        size = exact.square().mean().sqrt()
+        assert 0 < (found - exact).square().mean().sqrt() < 0.03 * size
+        assert (found - alone).square().mean().sqrt() < 0.02 * size
 
 
 def test_waves_are_normalised_if_the_model_was_trained_so(tmp_path: Path) -> None:

@@ -19,7 +19,12 @@ from torch import nn
 from transformers import HubertModel
 
 from slamflow import files
-from slamflow.tokeniser import convolutions
+from slamflow.tokeniser import convolutions, hubert_convolutions, hubert_windows
+
+SAMPLING_RATE = 16_000  # Hz
+WHOLE = 60.0  # seconds; what is longer goes through the transformer in windows
+WINDOW = 40.0  # seconds
+OVERLAP = 8.0  # seconds on both sides of what is kept of a window
 
 
 @dataclass(frozen=True)
@@ -28,11 +33,13 @@ class Hubert:
 
     Attributes:
         model: in float32, on `device`.
+        convolutions: those of the model, as matrix products.
         sha256: of its model.safetensors.
         normalised: waves are brought to mean 0 and variance 1 first, as it was trained.
     """
 
     model: HubertModel
+    convolutions: list[hubert_convolutions.Convolution]
     sha256: str
     normalised: bool
     device: str
@@ -84,87 +91,98 @@ def load(weights: Path, device: str = "cpu") -> Hubert:
         raise ValueError(f"{folder}: its weights lack {missing[0]} and {len(missing) - 1} others")
     preprocessor = folder / convolutions.PREPROCESSOR
     settings = json.loads(preprocessor.read_text()) if preprocessor.exists() else {}
+    model = model.eval().to(device)
+    prepared = hubert_convolutions.prepare(model)
     return Hubert(
-        model.eval().to(device), files.sha256(weights), bool(settings.get("do_normalize")), device
+        model, prepared, files.sha256(weights), bool(settings.get("do_normalize")), device
     )
 
 
 @torch.inference_mode()
-def features(hubert: Hubert, waves: Sequence[torch.Tensor], layer: int) -> list[torch.Tensor]:
+def features(
+    hubert: Hubert,
+    waves: Sequence[torch.Tensor],
+    layer: int,
+    dtype: torch.dtype = torch.float32,
+) -> list[torch.Tensor]:
     """Features of each wave at `layer`: float32 [frames, dimension], on the device.
 
     Args:
         waves: float32 [samples] at 16 kHz on the CPU, each at least `hubert.receptive` long.
         layer: index into transformers' `hidden_states`: 0 is the transformer's input,
             `hubert.layers` the output of its last layer, without the final norm that some have.
+        dtype: of matrix products and convolutions; norms, statistics and sums stay in float32.
     """
     assert 0 <= layer <= hubert.layers, layer
     assert all(len(wave) >= hubert.receptive for wave in waves)
-    if hubert.normalised:
-        waves = [_normalised(wave) for wave in waves]
-    lengths = torch.tensor([len(wave) for wave in waves])
-    batch = nn.utils.rnn.pad_sequence(list(waves), batch_first=True).to(hubert.device)
-    hidden, lengths = _convolutions(hubert.model, batch, lengths.to(hubert.device))
-    hidden = hubert.model.feature_projection(hidden.transpose(1, 2))
-    real = torch.arange(hidden.shape[1], device=hidden.device) < lengths[:, None]
-    hidden = _transformer(hubert.model, hidden * real[:, :, None], real, layer)
-    return [row[:length] for row, length in zip(hidden, lengths.tolist(), strict=True)]
+    projected = hubert_convolutions.project(
+        hubert.model, hubert.convolutions, waves, hubert.normalised, dtype
+    )
+    found: list[torch.Tensor] = [torch.empty(0)] * len(waves)
+    with torch.autocast(hubert.model.device.type, dtype, enabled=dtype != torch.float32):
+        short = []
+        for index, hidden in enumerate(projected):
+            if len(hidden) * hubert.hop > WHOLE * SAMPLING_RATE:
+                found[index] = _in_windows(hubert, hidden, layer)
+            else:
+                short.append(index)
+        rows = _together(hubert.model, [projected[index] for index in short], layer)
+        for index, row in zip(short, rows, strict=True):
+            found[index] = row
+    return found
 
 
-def _normalised(wave: torch.Tensor) -> torch.Tensor:
-    """As transformers' Wav2Vec2FeatureExtractor does it."""
-    return (wave - wave.mean()) / torch.sqrt(wave.var(correction=0) + 1e-7)
+def _together(model: Any, projected: Sequence[torch.Tensor], layer: int) -> list[torch.Tensor]:
+    """Hidden states `layer` of utterances [frames, dimension], as one batch."""
+    if not projected:
+        return []
+    lengths = [len(hidden) for hidden in projected]
+    batch = nn.utils.rnn.pad_sequence(list(projected), batch_first=True)
+    real = None
+    if min(lengths) < max(lengths):
+        ends = torch.tensor(lengths, device=batch.device)
+        real = torch.arange(batch.shape[1], device=batch.device) < ends[:, None]
+    hidden = _layers(model, _embed(model, batch, real), real, layer)
+    return [row[:length] for row, length in zip(hidden, lengths, strict=True)]
 
 
-def _convolutions(
-    model: HubertModel, batch: torch.Tensor, lengths: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """[batch, channels, frames] and the frames of each, of waves [batch, samples]."""
-    hidden = batch[:, None]
-    for index, layer in enumerate(model.feature_extractor.conv_layers):
-        kernel, stride = model.config.conv_kernel[index], model.config.conv_stride[index]
-        lengths = (lengths - kernel) // stride + 1
-        if isinstance(getattr(layer, "layer_norm", None), nn.GroupNorm):
-            hidden = layer.activation(_group_norm(layer.layer_norm, layer.conv(hidden), lengths))
-        else:
-            hidden = layer(hidden)
-    return hidden, lengths
+def _in_windows(hubert: Hubert, projected: torch.Tensor, layer: int) -> torch.Tensor:
+    """Hidden state `layer` of a long utterance [frames, dimension]."""
+    model = hubert.model
+    size, overlap = (round(s * SAMPLING_RATE / hubert.hop) for s in (WINDOW, OVERLAP))
+    reach = model.config.num_conv_pos_embeddings // 2  # of the positional convolution
+    found = torch.empty_like(projected)
+    for start, stop, first, end in hubert_windows.windows(len(projected), size, overlap):
+        before = min(start, reach)
+        hidden = _embed(model, projected[None, start - before : stop + reach], None)
+        hidden = hidden[:, before : before + stop - start]
+        hidden = _layers(model, hidden, None, layer)
+        found[first:end] = hidden[0, first - start : end - start]
+    return found
 
 
-def _group_norm(norm: nn.GroupNorm, hidden: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-    """GroupNorm with a channel a group (the statistics are over time), frames past `lengths` aside.
+def _embed(model: Any, hidden: torch.Tensor, real: torch.Tensor | None) -> torch.Tensor:
+    """What goes into the first layer, of projected features [batch, frames, dimension].
 
     Args:
-        hidden: [batch, channels, frames].
-        lengths: [batch].
+        real: [batch, frames], None if all are; the others must be zero.
     """
-    assert norm.num_groups == norm.num_channels
-    real = (torch.arange(hidden.shape[2], device=hidden.device) < lengths[:, None])[:, None]
-    count = lengths[:, None, None]
-    mean = (hidden * real).sum(2, keepdim=True) / count
-    centred = (hidden - mean) * real
-    variance = centred.square().sum(2, keepdim=True) / count
-    gain = norm.weight[:, None] * torch.rsqrt(variance + norm.eps)
-    return centred * gain + norm.bias[:, None]
+    embed = model.encoder.pos_conv_embed
+    positions = hidden.transpose(1, 2)
+    if embed.batch_norm is not None:
+        positions = embed.batch_norm(positions)
+        if real is not None:  # the norm makes something of zeros
+            positions = positions.masked_fill(~real[:, None], 0.0)
+    positions = embed.activation(embed.padding(embed.conv(positions))).transpose(1, 2)
+    hidden = hidden + positions
+    return hidden if model.config.do_stable_layer_norm else model.encoder.layer_norm(hidden)
 
 
-def _transformer(
-    model: HubertModel, hidden: torch.Tensor, real: torch.Tensor, layer: int
+def _layers(
+    model: Any, hidden: torch.Tensor, real: torch.Tensor | None, layer: int
 ) -> torch.Tensor:
-    """Hidden state `layer` of projected features [batch, frames, dimension], zero if not `real`."""
-    encoder = model.encoder
-    hidden = hidden + _positions(encoder.pos_conv_embed, hidden, real)
-    if not model.config.do_stable_layer_norm:
-        hidden = encoder.layer_norm(hidden)
-    mask = None if bool(real.all()) else real[:, None, None]
-    for block in encoder.layers[:layer]:
+    """The transformer's first `layer` layers of [batch, frames, dimension]."""
+    mask = None if real is None else real[:, None, None]
+    for block in model.encoder.layers[:layer]:
         hidden = block(hidden, attention_mask=mask)
-    return hidden
-
-
-def _positions(embed: Any, hidden: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
-    """The positional convolution; a batch norm before it would make something of zeros."""
-    if embed.batch_norm is None:
-        return embed(hidden)
-    normed = embed.batch_norm(hidden.transpose(1, 2)) * real[:, None]
-    return embed.activation(embed.padding(embed.conv(normed))).transpose(1, 2)
+    return hidden.float()

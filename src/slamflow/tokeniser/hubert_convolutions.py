@@ -1,0 +1,232 @@
+"""The convolutions of a HuBERT as matrix products over the frames of many waves at once.
+
+What comes in is cut into blocks, so memory is bounded and intermediate results stay in the cache.
+Blocks share nothing but the weights and the statistics of their wave: where they are cut, and what
+else is in the batch, changes rounding alone.
+
+The group norm over time after the first convolution never sees its output. That output is
+linear in the wave, y = w · x(t) for the patch x(t) of `kernel` samples, so its mean over time is
+w · mean(x) and its variance wᵀ cov(x) w. Both are taken in float64 from the patches of the whole
+wave, and the norm becomes a factor on the weights and an offset, each wave's own.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from slamflow.tokeniser import convolutions
+
+BLOCK = {"cpu": 2 * 16_000, "cuda": 240 * 16_000}  # samples in a block
+_PATCHES = 1 << 18  # of which statistics are taken at a time
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """One convolution and what follows it.
+
+    Attributes:
+        taps: its weights as ⌈kernel / stride⌉ matrices [≤ stride × channels in, channels out].
+        bias: [channels out].
+        norm: over time (GroupNorm), over channels (LayerNorm), or none.
+        activation: in place where that is possible.
+    """
+
+    kernel: int
+    stride: int
+    taps: list[torch.Tensor]
+    bias: torch.Tensor | None
+    norm: nn.GroupNorm | nn.LayerNorm | None
+    activation: Any
+
+
+def prepare(model: Any) -> list[Convolution]:
+    """The convolutions of a transformers' HubertModel, on its device."""
+    shape = model.config
+    made = []
+    for layer in model.feature_extractor.conv_layers:
+        weight = layer.conv.weight.detach().permute(2, 1, 0)  # [kernel, channels in, out]
+        (kernel,), (stride,) = layer.conv.kernel_size, layer.conv.stride
+        taps = [tap.flatten(0, 1).contiguous() for tap in weight.split(stride)]
+        activation = layer.activation
+        if shape.feat_extract_activation == "gelu":
+            activation = torch.ops.aten.gelu_
+        norm = getattr(layer, "layer_norm", None)
+        bias = None if layer.conv.bias is None else layer.conv.bias.detach()
+        made.append(Convolution(kernel, stride, taps, bias, norm, activation))
+    return made
+
+
+@dataclass(frozen=True)
+class _Wave:
+    """A wave and its own first convolution, which takes (sample - mean) / deviation."""
+
+    samples: torch.Tensor
+    frames: int
+    mean: float
+    deviation: float
+    taps: list[torch.Tensor]
+    bias: torch.Tensor | None
+
+
+@torch.inference_mode()
+def project(
+    model: Any,
+    layers: Sequence[Convolution],
+    waves: Sequence[torch.Tensor],
+    normalised: bool,
+    dtype: torch.dtype,
+) -> list[torch.Tensor]:
+    """Convolutions and feature projection of each wave: float32 [frames, dimension].
+
+    Args:
+        model: the HubertModel that `layers` were made of.
+        waves: float32 [samples], each long enough for a frame.
+        normalised: waves are brought to mean 0 and variance 1 first.
+        dtype: of the convolutions but the first, and of the projection.
+    """
+    device = model.device
+    hop = convolutions.hop([layer.stride for layer in layers])
+    receptive = convolutions.receptive([c.kernel for c in layers], [c.stride for c in layers])
+    prepared = [_first(layers[0], wave, normalised, hop, receptive, device) for wave in waves]
+    rest = [_cast(layer, dtype) for layer in layers[1:]]
+    found: list[list[torch.Tensor]] = [[] for _ in waves]
+    for block in _blocks([wave.frames for wave in prepared], BLOCK[device.type] // hop):
+        pieces = [
+            prepared[index].samples[start * hop : (stop - 1) * hop + receptive].to(device)
+            for index, start, stop in block
+        ]
+        hidden, starts = _rows(layers[0], [prepared[index] for index, *_ in block], pieces, hop)
+        for layer in rest:
+            hidden = _finish(layer, _convolve(layer, hidden.to(dtype), layer.taps, layer.bias))
+        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+            projected = model.feature_projection(hidden.float()).float()
+        for (index, start, stop), place in zip(block, starts, strict=True):
+            found[index].append(projected[place : place + stop - start])
+    return [parts[0] if len(parts) == 1 else torch.cat(parts) for parts in found]
+
+
+def _blocks(frames: Sequence[int], size: int) -> Iterator[list[tuple[int, int, int]]]:
+    """Pieces (wave, first frame, end) that together have `size` frames at most."""
+    block: list[tuple[int, int, int]] = []
+    room = size
+    for index, total in enumerate(frames):
+        start = 0
+        while start < total:
+            stop = min(total, start + room)
+            block.append((index, start, stop))
+            room -= stop - start
+            start = stop
+            if not room:
+                yield block
+                block, room = [], size
+    if block:
+        yield block
+
+
+def _first(
+    layer: Convolution,
+    wave: torch.Tensor,
+    normalised: bool,
+    hop: int,
+    receptive: int,
+    device: torch.device,
+) -> _Wave:
+    """The first convolution as it is for this wave, its group norm included."""
+    frames = (len(wave) - receptive) // hop + 1
+    samples = wave.to(device)
+    mean, deviation = _moments(samples) if normalised else (0.0, 1.0)
+    if not isinstance(layer.norm, nn.GroupNorm):
+        return _Wave(samples, frames, mean, deviation, layer.taps, layer.bias)
+    assert layer.norm.num_groups == layer.norm.num_channels
+    count = (len(samples) - layer.kernel) // layer.stride + 1
+    parts = samples.as_strided((count, layer.kernel), (layer.stride, 1)).split(_PATCHES)
+    middle = sum((p.double().sum(0) for p in parts), samples.new_zeros((), dtype=torch.float64))
+    middle = middle / count
+    centred = ((part.double() - middle) for part in parts)
+    spread = sum((c.T @ c for c in centred), samples.new_zeros((), dtype=torch.float64)) / count
+    middle, spread = (middle - mean) / deviation, spread / deviation**2
+    weight = torch.cat(layer.taps).double()  # [kernel, channels]
+    variance = (weight * (spread @ weight)).sum(0)
+    gain = layer.norm.weight.double() / torch.sqrt(variance + layer.norm.eps)
+    offset = layer.norm.bias.double() - middle @ weight * gain  # a bias of its own cancels
+    taps = list((weight * gain).float().split(layer.stride))
+    return _Wave(samples, frames, mean, deviation, taps, offset.float())
+
+
+def _moments(samples: torch.Tensor) -> tuple[float, float]:
+    """Mean and deviation as transformers' Wav2Vec2FeatureExtractor normalises with."""
+    parts = samples.split(_PATCHES)
+    mean = sum(float(part.double().sum()) for part in parts) / len(samples)
+    squares = sum(float((part.double() - mean).square().sum()) for part in parts)
+    return mean, (squares / len(samples) + 1e-7) ** 0.5
+
+
+def _rows(
+    layer: Convolution, waves: Sequence[_Wave], pieces: Sequence[torch.Tensor], hop: int
+) -> tuple[torch.Tensor, list[int]]:
+    """The first convolution of pieces one after the other, and the frame at which each begins.
+
+    Each begins at a whole frame; the frames that see two pieces are nobody's.
+    """
+    rows = hop // layer.stride
+    starts, lengths, place = [], [], 0
+    for piece in pieces:
+        starts.append(place)
+        lengths.append((len(piece) - layer.kernel) // layer.stride + 1)
+        place += -(-len(piece) // hop)
+    total = starts[-1] * rows + lengths[-1]
+    hidden = pieces[0].new_zeros(total, layer.taps[0].shape[1])
+    for wave, piece, start, length in zip(waves, pieces, starts, lengths, strict=True):
+        if wave.mean or wave.deviation != 1:
+            piece = (piece - wave.mean) / wave.deviation
+        target = hidden[start * rows : start * rows + length]
+        _convolve(layer, piece[:, None], wave.taps, wave.bias, target)
+    if isinstance(layer.norm, nn.GroupNorm):
+        return layer.activation(hidden), starts
+    return _finish(layer, hidden), starts
+
+
+def _convolve(
+    layer: Convolution,
+    hidden: torch.Tensor,
+    taps: Sequence[torch.Tensor],
+    bias: torch.Tensor | None,
+    target: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """[frames out, channels out] of contiguous [frames, channels]: a sum of matrix products.
+
+    Frame t takes the rows of `stride` frames that begin at t × stride, (t + 1) × stride, …
+    """
+    channels = hidden.shape[1]
+    count = (len(hidden) - layer.kernel) // layer.stride + 1
+    flat, step = hidden.flatten(), layer.stride * channels
+    if target is None:
+        target = hidden.new_empty(count, taps[0].shape[1])
+    for index, tap in enumerate(taps):
+        rows = flat[index * step :].as_strided((count, len(tap)), (step, 1))
+        if index:
+            target.addmm_(rows, tap)
+        elif bias is None:
+            torch.mm(rows, tap, out=target)
+        else:
+            torch.addmm(bias, rows, tap, out=target)
+    return target
+
+
+def _finish(layer: Convolution, hidden: torch.Tensor) -> torch.Tensor:
+    if isinstance(layer.norm, nn.LayerNorm):
+        norm = layer.norm
+        hidden = functional.layer_norm(
+            hidden.float(), norm.normalized_shape, norm.weight, norm.bias, norm.eps
+        )
+    return layer.activation(hidden)
+
+
+def _cast(layer: Convolution, dtype: torch.dtype) -> Convolution:
+    bias = None if layer.bias is None else layer.bias.to(dtype)
+    taps = [tap.to(dtype) for tap in layer.taps]
+    return Convolution(layer.kernel, layer.stride, taps, bias, layer.norm, layer.activation)
