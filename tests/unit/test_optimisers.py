@@ -66,6 +66,29 @@ def test_muon_takes_the_matrices_of_layers_and_adamw_the_rest() -> None:
     assert 0.02 < spread < 0.3  # 0.2, but the gradient of two rows has rank 2 of 16
 
 
+def test_ranks_share_the_work_and_all_get_the_same(tmp_path: Path) -> None:
+    model = Small()
+    optimiser = optimisers.build(model, TRAINING)
+    for index in range(3):
+        update(model, optimiser, index)
+    torch.multiprocessing.spawn(in_a_rank, args=(tmp_path,), nprocs=2)
+    for rank in range(2):
+        found = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
+        assert all(torch.equal(tensor, found[name]) for name, tensor in model.state_dict().items())
+
+
+def in_a_rank(rank: int, folder: Path) -> None:
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2
+    )
+    model = Small()
+    optimiser = optimisers.build(model, TRAINING)
+    for index in range(3):
+        update(model, optimiser, index)
+    torch.save(model.state_dict(), folder / f"{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
 def test_muon_goes_on_from_a_checkpoint_bit_for_bit(tmp_path: Path) -> None:
     log = training_table.schema(("loss",)).empty_table()
     model = Small()

@@ -9,7 +9,7 @@ import training_job
 from torch.nn import functional
 from transformers import AutoModelForCausalLM
 
-from slamflow.lm import architecture, inputs, packing, pretraining_task, rows
+from slamflow.lm import architecture, attention, inputs, packing, pretraining_task, rows
 from slamflow.training import artefacts
 from slamflow.training.rank import Place
 
@@ -54,6 +54,35 @@ def test_packed_equals_padded(packed: Path) -> None:
                 assert (expected[len(tokens) - 1 :] == inputs.IGNORED).all()
                 compared += len(tokens) - 1
     assert compared == training.targets().sum() == (labels != inputs.IGNORED).sum()
+
+
+@pytest.mark.parametrize("longest", [attention.LONGEST, 32])
+def test_documents_in_one_row_equal_packed_rows(
+    packed: Path, longest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each predicted token's logits are those that it has in the masked rows; none is lost."""
+    monkeypatch.setattr(attention, "LONGEST", longest)
+    model = architecture.build(training_job.INIT, VOCABULARY, 64).eval()
+    training, _, _ = rows.read(packed)
+    index = np.random.default_rng(0).permutation(len(training))[:6]
+    taken, labels = inputs.tensors(training, index, "cpu")
+    counted = labels != inputs.IGNORED
+    with torch.no_grad():
+        expected = model(**taken, use_cache=False).logits[counted]
+        attention.by_documents(model)
+        row, ours = inputs.in_one_row(training, index)
+        logits = model(**row, use_cache=False).logits[ours != inputs.IGNORED]
+        alone = model(taken["input_ids"][:1, :9]).logits
+    wanted, found = (
+        sorted(zip(kept[kept != inputs.IGNORED].tolist(), part.tolist(), strict=True))
+        for kept, part in ((labels, expected), (ours, logits))
+    )
+    assert [token for token, _ in found] == [token for token, _ in wanted]
+    for (_, one), (_, other) in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+    torch.testing.assert_close(alone[0, :1], expected[:1])
+    assert row["input_ids"].shape[1] == sum(count * length for count, length in row["documents"])
+    assert all(length % inputs.MULTIPLE == 0 for _, length in row["documents"])
 
 
 def test_loss_is_the_mean_over_all_tokens_however_it_is_cut(packed: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import torch
 from torch.nn import functional
 
-from slamflow.lm import architecture, inputs, rows
+from slamflow.lm import architecture, attention, inputs, rows
 from slamflow.training import artefacts, order
 from slamflow.training.rank import Place
 
@@ -36,6 +36,8 @@ class Pretraining:
         tokens = MICRO_TOKENS["cpu" if place.device == "cpu" else "cuda"]
         self.micro_batch = place.micro_batch(tokens // context, self.batch)
         self.targets = self.rows.targets()
+        if self.device == "cpu":
+            attention.by_documents(self.model)
 
     def micro_batches(self, step: int) -> Sequence[np.ndarray]:
         """Row numbers."""
@@ -72,7 +74,10 @@ class Pretraining:
         return total / float(self.held_out.targets()[:count].sum())
 
     def _loss(self, model: torch.nn.Module, source: rows.Rows, index: np.ndarray) -> torch.Tensor:
-        taken, labels = inputs.tensors(source, index, self.device)
+        if self.device == "cpu":
+            taken, labels = inputs.in_one_row(source, index)
+        else:
+            taken, labels = inputs.tensors(source, index, self.device)
         logits = model(**taken, use_cache=False).logits
         return functional.cross_entropy(
             logits.float().flatten(0, 1),

@@ -1,7 +1,7 @@
 """Optimisers by name."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -82,31 +82,60 @@ class MuonAndAdamW(torch.optim.AdamW):
             self.param_groups = groups
         for group in groups:
             if group["muon"]:
-                for parameter in group["params"]:
-                    if parameter.grad is not None:
-                        self._update(parameter, parameter.grad, group["lr"], group["weight_decay"])
+                self._update([p for p in group["params"] if p.grad is not None], group)
         return loss
 
-    def _update(
-        self, parameter: torch.Tensor, gradient: torch.Tensor, rate: float, decay: float
-    ) -> None:
-        state = self.state[parameter]
-        if not state:
-            state["step"] = torch.zeros(())  # not used, but AdamW looks for it in each state
-            state["momentum"] = torch.zeros_like(parameter)
-        momentum = state["momentum"].lerp_(gradient, 1 - self.momentum)
-        update = orthogonal(gradient.lerp(momentum, self.momentum), self.dtype)
-        parameter.mul_(1 - rate * decay)
-        parameter.add_(update, alpha=-rate * 0.2 * max(parameter.shape) ** 0.5)
+    def _update(self, parameters: Sequence[torch.Tensor], group: Mapping[str, Any]) -> None:
+        rate, decay = group["lr"], group["weight_decay"]
+        wanted = []
+        for parameter in parameters:
+            state = self.state[parameter]
+            if not state:
+                state["step"] = torch.zeros(())  # not used, but AdamW looks for it in each state
+                state["momentum"] = torch.zeros_like(parameter)
+            momentum = state["momentum"].lerp_(parameter.grad, 1 - self.momentum)
+            wanted.append(parameter.grad.lerp(momentum, self.momentum))
+        for parameter, update in zip(parameters, _all_orthogonal(wanted, self.dtype), strict=True):
+            parameter.mul_(1 - rate * decay)
+            parameter.add_(update, alpha=-rate * 0.2 * max(parameter.shape) ** 0.5)
 
 
-def orthogonal(matrix: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """`matrix` with all singular values near 1, by Newton–Schulz iterations computed in `dtype`."""
+def _all_orthogonal(matrices: Sequence[torch.Tensor], dtype: torch.dtype) -> list[torch.Tensor]:
+    """Each of `matrices` made orthogonal, in `dtype`; each rank computes its share of them."""
+    sizes: dict[tuple[int, ...], list[int]] = {}
+    for index, matrix in enumerate(matrices):
+        sizes.setdefault(tuple(sorted(matrix.shape)), []).append(index)
+    shared = torch.distributed.is_available() and torch.distributed.is_initialized()
+    rank = torch.distributed.get_rank() if shared else 0
+    ranks = torch.distributed.get_world_size() if shared else 1
+    found = [torch.zeros_like(matrix, dtype=dtype) for matrix in matrices]
+    for (rows, _), indices in sizes.items():
+        if own := indices[rank::ranks]:
+            wide = [matrices[i] if matrices[i].shape[0] == rows else matrices[i].T for i in own]
+            made = orthogonal(torch.stack(wide).to(dtype), dtype)
+            for i, update in zip(own, made, strict=True):
+                found[i] = update if matrices[i].shape[0] == rows else update.T
+    if ranks == 1:
+        return found
+    together = torch.cat([matrix.flatten() for matrix in found])
+    torch.distributed.all_reduce(together)  # exact: all ranks but one have zeros
+    parts = together.split([matrix.numel() for matrix in found])
+    return [part.view_as(matrix) for part, matrix in zip(parts, matrices, strict=True)]
+
+
+def orthogonal(matrices: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Matrices with all singular values near 1, by Newton–Schulz iterations.
+
+    Args:
+        matrices: [rows, columns] or [matrices, rows, columns].
+        dtype: in which they are computed; they are returned in their own.
+    """
     a, b, c = NEWTON_SCHULZ
-    wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
-    found = wide.to(dtype)
-    found = found / (found.norm() + 1e-7)
+    wide = matrices if matrices.shape[-2] <= matrices.shape[-1] else matrices.mT
+    found = wide.to(dtype).reshape(-1, *wide.shape[-2:])
+    found = found / (torch.linalg.vector_norm(found, dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(ITERATIONS):
-        gram = found @ found.T
-        found = torch.addmm(found, torch.addmm(gram, gram, gram, beta=b, alpha=c), found, beta=a)
-    return (found if wide is matrix else found.T).to(matrix.dtype)
+        gram = found @ found.mT
+        polynomial = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        found = torch.baddbmm(found, polynomial, found, beta=a)
+    return (found if wide is matrices else found.mT).reshape(matrices.shape).to(matrices.dtype)
