@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import speech_tables
 import torch
+from sklearn.cluster import MiniBatchKMeans
 from small_huberts import save
 
 from slamflow import files
 from slamflow.tables import speech as speech_table
-from slamflow.tokeniser import codebook, features, kmeans
+from slamflow.tokeniser import codebook, features, kmeans, kmeans_clustering
 
 CONFIG = {"features": "mfcc", "clusters": 12, "frames": 1500, "seed": 3}
 ONE = {"threads": 1, "device": "cpu"}
@@ -52,6 +53,54 @@ def test_clusters_that_are_there_are_found() -> None:
     found = kmeans.cluster(frames.astype(np.float32), 8, seed=0)
     distances = np.linalg.norm(centres[:, None] - found[None], axis=2)
     assert sorted(distances.argmin(1)) == list(range(8)) and distances.min(1).max() < 0.1
+
+
+@pytest.mark.parametrize("clusters", [10, 60])
+def test_as_good_as_scikit_learn(clusters: int) -> None:
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(200, 12)) * rng.gamma(2, size=(200, 1))
+    chosen = rng.integers(200, size=12_000)
+    frames = (5 + centres[chosen] + 0.5 * rng.normal(size=(12_000, 12))).astype(np.float32)
+    theirs = MiniBatchKMeans(
+        clusters, n_init=5, batch_size=10_000, max_no_improvement=50, tol=0.0, random_state=0
+    ).fit(frames)
+    inertia = []
+    for found in (kmeans.cluster(frames, clusters, 0), theirs.cluster_centers_):
+        inertia.append(np.linalg.norm(frames[:, None] - found[None], axis=2).min(1) ** 2)
+    assert inertia[0].sum() < 1.01 * inertia[1].sum()
+
+
+def test_same_bits_for_the_same_seed() -> None:
+    frames = torch.randn(3000, 8, generator=torch.Generator().manual_seed(0))
+    found = [kmeans.cluster(frames, 20, seed) for seed in (1, 1, 2)]
+    assert found[0].dtype == np.float32 and found[0].tobytes() == found[1].tobytes()
+    assert found[0].tobytes() == kmeans.cluster(frames.numpy(), 20, 1).tobytes()
+    assert found[0].tobytes() != found[2].tobytes()
+
+
+def test_a_cluster_that_loses_all_frames_starts_anew() -> None:
+    """In 1-D: of centroids at 0, 1, 1 and 100, one of the two at 1 has no frame."""
+    frames = torch.tensor([[0.0], [1.0], [60.0], [100.0]]).repeat(50, 1)
+    start = torch.tensor([[0.0], [1.0], [1.0], [100.0]])
+    found = kmeans_clustering.settle(frames, start)
+    assert sorted(found.flatten().tolist()) == [0, 1, 60, 100]
+
+
+def test_repeated_frames() -> None:
+    """The few that are rare are found, however many clusters fall to them."""
+    frames = torch.tensor([[3.0, 1.0]]).repeat(5000, 1)
+    frames[::1000] += torch.arange(5)[:, None]
+    found = kmeans.cluster(frames, 5, 0)
+    assert sorted(found[:, 0].tolist()) == [3, 4, 5, 6, 7]
+    with pytest.raises(ValueError, match="5000 frames, of which only 5 are different, are too few"):
+        kmeans.cluster(frames, 6, 0)
+
+
+def test_frames_that_are_not_finite() -> None:
+    frames = np.ones((30, 4), dtype=np.float32)
+    frames[7, 2] = np.nan
+    with pytest.raises(ValueError, match="not finite"):
+        kmeans.cluster(frames, 3, 0)
 
 
 def test_fewer_frames_than_clusters(tmp_path: Path) -> None:

@@ -8,13 +8,7 @@ import numpy as np
 import torch
 
 from slamflow import logs
-from slamflow.tokeniser import codebook, encoder, features, utterances
-
-# As fairseq's HuBERT fits it, but for fewer first draws and iterations without effect.
-_BATCH = 10_000
-_ITERATIONS = 100
-_PATIENCE = 50  # batches without progress
-_DRAWS = 5  # of first centroids
+from slamflow.tokeniser import codebook, encoder, features, kmeans_clustering, utterances
 
 
 def fit(
@@ -37,11 +31,14 @@ def fit(
     Raises:
         ValueError: the corpora have fewer frames than there are clusters.
     """
-    kind, layer = config["features"], int(config.get("layer", 0))
-    opened = encoder.open_encoder(kind, layer, hubert, machine)
+    kind, layer, padding = config["features"], config.get("layer", 0), config.get("padding", 0)
+    rate = float(config.get("frame_rate") or features.SAMPLING_RATE / features.HOP)
+    hop = round(features.SAMPLING_RATE / rate)
+    opened = encoder.open_encoder(kind, layer, hubert, machine, padding=padding, hop=hop)
     wanted, seed = int(config["frames"]), int(config["seed"])
     frames = collect(opened, speech, wanted, seed, machine, label)
-    centroids = cluster(frames, int(config["clusters"]), seed)
+    tensor = torch.from_numpy(frames).to(opened.device)
+    centroids = cluster(tensor, int(config["clusters"]), seed)
     origin = codebook.Origin(
         features=kind,
         layer=opened.layer,
@@ -89,24 +86,15 @@ def collect(
     return np.concatenate([found[place] for place in sorted(found)])[:wanted]
 
 
-def cluster(frames: np.ndarray, clusters: int, seed: int) -> np.ndarray:
-    """Centroids float32 [clusters, dimension] of frames [n, dimension]."""
-    from sklearn.cluster import MiniBatchKMeans
+def cluster(frames: np.ndarray | torch.Tensor, clusters: int, seed: int) -> np.ndarray:
+    """Centroids float32 [clusters, dimension] of float32 frames [n, dimension] on any device.
 
-    if len(frames) < clusters:
-        raise ValueError(f"{len(frames)} frames are too few for {clusters} clusters")
-    model = MiniBatchKMeans(
-        clusters,
-        init="k-means++",
-        n_init=_DRAWS,
-        batch_size=_BATCH,
-        max_iter=_ITERATIONS,
-        max_no_improvement=_PATIENCE,
-        tol=0.0,
-        reassignment_ratio=0.0,
-        random_state=seed,
-    )
-    return model.fit(np.asarray(frames, dtype=np.float32)).cluster_centers_.astype(np.float32)
+    Raises:
+        ValueError: see `kmeans_clustering.cluster`.
+    """
+    tensor = frames if isinstance(frames, torch.Tensor) else torch.from_numpy(frames)
+    found: np.ndarray = kmeans_clustering.cluster(tensor.float(), clusters, seed).cpu().numpy()
+    return found
 
 
 def assign(frames: torch.Tensor, centroids: torch.Tensor) -> torch.Tensor:
@@ -116,6 +104,4 @@ def assign(frames: torch.Tensor, centroids: torch.Tensor) -> torch.Tensor:
         frames: float32 [n, dimension].
         centroids: float32 [clusters, dimension].
     """
-    # |f - c|² without |f|², which is the same for all c
-    scores = torch.addmm(centroids.square().sum(1), frames, centroids.T, alpha=-2)
-    return scores.argmin(1)
+    return kmeans_clustering.nearest(frames, centroids)[0]
