@@ -1,17 +1,18 @@
 """Compare units with the true phones, beside MFCC k-means."""
 
 from slamflow import commandline, logs
+from slamflow.report import quality_picture
 from slamflow.tokeniser import quality
 
 
 def main() -> None:
-    several = ("speech", "alignments", "hubert")
+    several = ("speech", "alignments", "hubert", "fitted", "picture")
     parser = commandline.parser(__doc__, "codebook", "quality", several=several)
     args = parser.parse_args()
     with logs.capture(args.log):
         hubert = args.hubert[0] if args.hubert else None
         label = f"measure_quality {args.quality.parent.name}"
-        quality.measure(
+        joint = quality.measure(
             args.config,
             args.codebook,
             hubert,
@@ -20,7 +21,10 @@ def main() -> None:
             args.machine,
             label,
             args.alignments,
+            args.fitted,
         )
+        if args.picture:
+            quality_picture.draw(args.quality, joint, args.picture[0])
 
 
 if __name__ == "__main__":
