@@ -6,6 +6,7 @@ import math
 import re
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -47,15 +48,54 @@ def encode_flac(samples: np.ndarray, sampling_rate: int) -> bytes:
     return stream.getvalue()
 
 
+@dataclass(frozen=True)
+class Recording:
+    """Samples that lie encoded somewhere.
+
+    Attributes:
+        name: for messages.
+        source: bytes of the file, or its path.
+        start: s; null for that of the file.
+        end: s; null for that of the file.
+    """
+
+    name: str
+    source: Path | BinaryIO
+    start: float | None
+    end: float | None
+
+
 def read_audio(row: Mapping[str, Any], data_root: Path | None, sampling_rate: int) -> np.ndarray:
-    """The samples of a row of a speech table.
+    """The samples of a row of a speech table; see `find` and `decode`."""
+    return decode(find(row, data_root), sampling_rate)
+
+
+def find(row: Mapping[str, Any], data_root: Path | None) -> Recording:
+    """Where the samples of a row of a speech table lie.
 
     Args:
         row: `audio` as {bytes, path}, and for a path `start` and `end` in seconds (or null). The
             path `file.parquet#column/row` is a row of that column of a Parquet file; rows in
             their order are read fast.
         data_root: folder that paths are relative to; not needed for bytes.
-        sampling_rate: Hz of the result.
+
+    Raises:
+        ValueError: there is no such row in a Parquet file, or no data root.
+    """
+    audio = row["audio"]
+    if audio["bytes"] is not None:
+        return Recording(str(row.get("id", "bytes")), io.BytesIO(audio["bytes"]), None, None)
+    if data_root is None:
+        raise ValueError(f"{audio['path']}: a relative path; set data_root")
+    path = Path(data_root) / audio["path"]
+    source: Path | BinaryIO = path
+    if inside := IN_PARQUET.fullmatch(str(path)):
+        source = _in_parquet(Path(inside[1]), inside[2], int(inside[3]))
+    return Recording(str(path), source, row.get("start"), row.get("end"))
+
+
+def decode(recording: Recording, sampling_rate: int) -> np.ndarray:
+    """The samples of a recording at `sampling_rate`; threads may decode at the same time.
 
     Returns:
         float32 [n], mono (the mean of the channels).
@@ -63,19 +103,9 @@ def read_audio(row: Mapping[str, Any], data_root: Path | None, sampling_rate: in
     Raises:
         ValueError: the file is missing or cannot be decoded, or the part lies outside it.
     """
-    audio = row["audio"]
-    source: Path | BinaryIO
-    if audio["bytes"] is not None:
-        name, source, start, end = row.get("id", "bytes"), io.BytesIO(audio["bytes"]), None, None
-    else:
-        if data_root is None:
-            raise ValueError(f"{audio['path']}: a relative path; set data_root")
-        name = source = Path(data_root) / audio["path"]
-        start, end = row.get("start"), row.get("end")
-        if inside := IN_PARQUET.fullmatch(str(name)):
-            source = _in_parquet(Path(inside[1]), inside[2], int(inside[3]))
+    name, start, end = recording.name, recording.start, recording.end
     try:
-        with soundfile.SoundFile(source) as file:
+        with soundfile.SoundFile(recording.source) as file:
             rate = file.samplerate
             first = round((start or 0.0) * rate)
             last = file.frames if end is None else round(end * rate)

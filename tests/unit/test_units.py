@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import speech_tables
 import torch
@@ -14,7 +16,16 @@ from small_huberts import save
 from slamflow import files
 from slamflow.tables import speech as speech_table
 from slamflow.tables import units as units_table
-from slamflow.tokeniser import encoder, hubert, kmeans, phone_units, runs, units, utterances
+from slamflow.tokeniser import (
+    decoding,
+    encoder,
+    hubert,
+    kmeans,
+    phone_units,
+    runs,
+    units,
+    utterances,
+)
 
 ONE = {"threads": 1, "device": "cpu"}
 CONFIG = {"features": "hubert", "layer": 2, "clusters": 25, "frames": 2000, "seed": 1}
@@ -65,6 +76,69 @@ def test_units_are_those_of_the_features(made: dict[str, Path], tmp_path: Path) 
         features = hubert.features(opened.hubert, [torch.from_numpy(wave)], CONFIG["layer"])[0]
         assert frames.tolist() == kmeans.assign(features, centroids).tolist()
         assert len(frames) == opened.frames(len(wave))
+
+
+def test_lower_precision_is_recorded(made: dict[str, Path], tmp_path: Path) -> None:
+    whole, lower = tmp_path / "float32.parquet", tmp_path / "bfloat16.parquet"
+    frames = []
+    for output, config in ((whole, {}), (lower, {"precision": "bfloat16", "agreement": 0.5})):
+        units.extract(config, made["codebook"], made["hubert"], made["all"], output, ONE)
+        rows = files.read_table(output, units_table.SCHEMA).to_pylist()
+        frames.append(np.concatenate([np.repeat(row["units"], row["durations"]) for row in rows]))
+    equal = float((frames[0] == frames[1]).mean())
+    assert 0.5 < equal < 1  # these 40 utterances are all measured
+    facts = [pq.read_schema(path).metadata for path in (whole, lower)]
+    assert facts[0] == {b"precision": b"float32", b"agreement": b"1.000000"}
+    assert facts[1] == {b"precision": b"bfloat16", b"agreement": f"{equal:.6f}".encode()}
+
+
+def test_lower_precision_that_changes_units(made: dict[str, Path], tmp_path: Path) -> None:
+    config = {"precision": "bfloat16", "agreement": 1.0}
+    output = tmp_path / "u.parquet"
+    with pytest.raises(
+        ValueError, match=r"in bfloat16, 9\d\.\d\d% of its first .*precision: fl"
+    ):
+        units.extract(config, made["codebook"], made["hubert"], made["all"], output, ONE)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ValueError, match="precision: 'int8' is none of float32, bfloat16, float16"):
+        units.open_tokeniser(made["codebook"], made["hubert"], ONE, precision="int8")
+
+
+def test_padding_and_centres() -> None:
+    opened = encoder.open_encoder("mfcc", 0, None, ONE, padding=40, hop=320, window=400)
+    wave = np.random.default_rng(0).normal(size=4000).astype(np.float32)
+    padded = np.pad(wave, 40)
+    plain = encoder.open_encoder("mfcc", 0, None, ONE, hop=320, window=400)
+    assert opened.frames(4000) == plain.frames(4080) == (4080 - 400) // 320 + 1
+    assert torch.equal(opened.encode([wave])[0], plain.encode([padded])[0])
+    assert opened.centres(3).tolist() == pytest.approx([0.01, 0.03, 0.05])
+    assert plain.centres(1).tolist() == pytest.approx([0.0125])
+
+
+def test_work_ahead_is_in_order_and_bounded() -> None:
+    begun: list[int] = []
+
+    def numbers() -> Iterator[int]:
+        for number in range(1000):
+            begun.append(number)
+            yield number
+        raise ValueError("the end")
+
+    waves = decoding.ahead(decoding.together(lambda n: n * n, numbers(), 3), 2)
+    assert [next(waves) for _ in range(5)] == [0, 1, 4, 9, 16]
+    assert len(begun) <= 5 + 2 + 2 * 3
+    with pytest.raises(ValueError, match="the end"):
+        list(waves)
+    given_up = decoding.ahead(numbers(), 2)
+    next(given_up)
+    given_up.close()
+    assert list(decoding.ahead([], 2)) == []
+
+
+def test_any_number_of_workers(made: dict[str, Path]) -> None:
+    one, many = (list(utterances.read(made["all"], 16_000, None, workers=n)) for n in (1, 5))
+    assert [row["id"] for row, _ in one] == [row["id"] for row, _ in many]
+    assert all(np.array_equal(a, b) for (_, a), (_, b) in zip(one, many, strict=True))
 
 
 def test_runs() -> None:

@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn import functional
 
-from slamflow.tokeniser import features, hubert
+from slamflow.tokeniser import decoding, features, hubert
 from slamflow.training.device import prepare
 
 SECONDS = {"cpu": 24.0, "cuda": 1200.0}  # of audio in a batch, unless the machine says otherwise
-POOL = 16  # batches of audio among which utterances of like length are sought
+POOL = 8  # batches of audio among which utterances of like length are sought
 PRECISIONS = ("float32", "bfloat16", "float16")
+
+Batch = list[tuple[int, dict[str, Any], np.ndarray]]  # index, row and wave
 
 
 @dataclass(frozen=True)
@@ -68,16 +69,18 @@ class Encoder:
 
     def encode(self, waves: Sequence[np.ndarray]) -> list[torch.Tensor]:
         """Features of waves [samples] at 16 kHz, as one batch: float32 [frames, dimension]."""
-        padded = [functional.pad(torch.from_numpy(w), (self.padding, self.padding)) for w in waves]
+        sizes = [len(wave) + 2 * self.padding for wave in waves]
+        flat = torch.zeros(sum(sizes), pin_memory=self.device == "cuda")
+        padded = flat.split(sizes)
+        for whole, wave in zip(padded, waves, strict=True):
+            whole[self.padding : self.padding + len(wave)] = torch.from_numpy(wave)
         if self.hubert is None:
             centre = self.window // 2
             frames = [self.frames(len(wave)) for wave in waves]
             pairs = zip(padded, frames, strict=True)
             return [features.mfcc(wave, count, centre, self.hop) for wave, count in pairs]
-        if self.precision == "float32":
-            return hubert.features(self.hubert, padded, self.layer)
-        dtype = getattr(torch, self.precision)
-        return hubert.features(self.hubert, padded, self.layer, dtype=dtype)
+        there = flat.to(self.device, non_blocking=True).split(sizes)
+        return hubert.features(self.hubert, there, self.layer, getattr(torch, self.precision))
 
 
 def open_encoder(
@@ -129,18 +132,39 @@ def encode_all(
 ) -> Iterator[tuple[int, dict[str, Any], torch.Tensor]]:
     """Index, row and features [frames, dimension] of each utterance, in any order.
 
-    Utterances of like length form a batch.
+    See `encode_batches`.
+    """
+    for batch, encoded in encode_batches(encoder, utterances, path):
+        for (index, row, _), found in zip(batch, encoded, strict=True):
+            yield index, row, found
+
+
+def encode_batches(
+    encoder: Encoder, utterances: Iterable[tuple[dict[str, Any], np.ndarray]], path: Path
+) -> Iterator[tuple[Batch, list[torch.Tensor]]]:
+    """Batches of utterances of like length, and the features of each utterance.
+
+    The next batches are read while one is encoded.
 
     Args:
-        utterances: rows and their waves; of these, POOL batches are in memory at once.
+        utterances: rows and their waves; of these, three times POOL batches are in memory at most.
         path: where they come from, for messages.
 
     Raises:
         ValueError: an utterance is too short to give a frame.
     """
+    for pool in decoding.ahead(_pools(encoder, utterances, path), 1):
+        for batch in pool:
+            yield batch, encoder.encode([wave for *_, wave in batch])
+
+
+def _pools(
+    encoder: Encoder, utterances: Iterable[tuple[dict[str, Any], np.ndarray]], path: Path
+) -> Iterator[list[Batch]]:
+    """POOL batches at a time."""
     budget = encoder.seconds * features.SAMPLING_RATE
     shortest = encoder.window - 2 * encoder.padding
-    pool: list[tuple[int, dict[str, Any], np.ndarray]] = []
+    pool: Batch = []
     samples = 0
     for index, (row, wave) in enumerate(utterances):
         if not encoder.frames(len(wave)):
@@ -152,27 +176,16 @@ def encode_all(
         pool.append((index, row, wave))
         samples += len(wave)
         if samples >= POOL * budget:
-            yield from _encode_pool(encoder, pool, budget)
+            yield _batches(pool, budget)
             pool, samples = [], 0
-    yield from _encode_pool(encoder, pool, budget)
+    yield _batches(pool, budget)
 
 
-def _encode_pool(
-    encoder: Encoder, pool: list[tuple[int, dict[str, Any], np.ndarray]], budget: float
-) -> Iterator[tuple[int, dict[str, Any], torch.Tensor]]:
-    batch: list[tuple[int, dict[str, Any], np.ndarray]] = []
+def _batches(pool: Batch, budget: float) -> list[Batch]:
+    """Batches of which none, filled up to its longest, has more samples than `budget`."""
+    batches: list[Batch] = []
     for entry in sorted(pool, key=lambda entry: -len(entry[2])):
-        if batch and (len(batch) + 1) * len(batch[0][2]) > budget:
-            yield from _encode_batch(encoder, batch)
-            batch = []
-        batch.append(entry)
-    if batch:
-        yield from _encode_batch(encoder, batch)
-
-
-def _encode_batch(
-    encoder: Encoder, batch: list[tuple[int, dict[str, Any], np.ndarray]]
-) -> Iterator[tuple[int, dict[str, Any], torch.Tensor]]:
-    encoded = encoder.encode([wave for *_, wave in batch])
-    for (index, row, _), found in zip(batch, encoded, strict=True):
-        yield index, row, found
+        if not batches or (len(batches[-1]) + 1) * len(batches[-1][0][2]) > budget:
+            batches.append([])
+        batches[-1].append(entry)
+    return batches

@@ -1,6 +1,7 @@
 """Speech to units: features, the nearest centroid, repeats removed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,10 @@ import torch
 from slamflow import files, logs
 from slamflow.tables import speech as speech_table
 from slamflow.tables import units as units_table
-from slamflow.tokeniser import codebook, encoder, features, kmeans, runs, utterances
+from slamflow.tokeniser import codebook, encoder, kmeans, runs, utterances
+from slamflow.tokeniser.features import SAMPLING_RATE as RATE
+
+GATE = 300.0  # seconds of a shard's audio on which a lower precision is measured
 
 
 def extract(
@@ -25,24 +29,61 @@ def extract(
     """Write the units table of a speech table, in its order.
 
     Args:
-        config: `features`, as a check on the codebook.
+        config: `features`, as a check on the codebook; `precision` (float32, bfloat16 or float16)
+            and `agreement`, the least share of frames that must have the unit of float32.
         codebook_path: kmeans.safetensors; it says which layer is tapped.
         hubert: model.safetensors; None for MFCC.
-        machine: see `encoder.open_encoder`; `data_root`.
+        machine: see `encoder.open_encoder`; `data_root`, `workers` (threads that decode).
 
     Raises:
-        ValueError: the codebook was fitted on other features, or audio cannot be read.
+        ValueError: the codebook was fitted on other features, audio cannot be read, or units in
+            this precision differ too much from those in float32.
     """
-    opened, centroids = open_tokeniser(codebook_path, hubert, machine, config.get("features"))
+    precision = str(config.get("precision", "float32"))
+    kind, root = config.get("features"), utterances.root(machine)
+    opened, centroids = open_tokeniser(codebook_path, hubert, machine, kind, precision)
+    agreed = 1.0
+    if precision != "float32":
+        agreed = agreement(opened, centroids, utterances.read(speech, RATE, root), speech)
+        if agreed < float(config["agreement"]):
+            raise ValueError(
+                f"{speech}: in {precision}, {agreed:.2%} of its first units are those of float32,"
+                f" fewer than `agreement` ({config['agreement']}); set `precision: float32`, or"
+                " lower `agreement`"
+            )
     table = files.read_table(speech, speech_table.SCHEMA, runs.COPIED)
-    read = utterances.read(speech, features.SAMPLING_RATE, utterances.root(machine))
+    read = utterances.read(speech, RATE, root, workers=utterances.workers(machine))
     units: list[np.ndarray] = [np.empty(0, dtype=np.uint16)] * table.num_rows
     durations = list(units)
     progress = logs.Progress(label, table.num_rows, "utterances")
     for done, (index, _, found) in enumerate(tokenise(opened, centroids, read, speech), start=1):
         units[index], durations[index] = runs.runs(found)
         progress.update(done)
-    files.write_table(runs.table(table, units, durations), output, units_table.SCHEMA)
+    schema = units_table.schema(precision, agreed)
+    files.write_table(runs.table(table, units, durations), output, schema)
+
+
+def agreement(
+    opened: encoder.Encoder,
+    centroids: torch.Tensor,
+    read: Iterable[tuple[dict[str, Any], np.ndarray]],
+    path: Path,
+) -> float:
+    """The share of frames that have the unit of float32, of the first GATE seconds of audio."""
+    first, room = [], round(GATE * RATE)
+    for row, wave in read:
+        first.append((row, wave[:room]))
+        room -= len(wave)
+        if not opened.frames(room):
+            break
+    if not first:
+        return 1.0
+    found = []
+    for precision in (opened.precision, "float32"):
+        made = tokenise(replace(opened, precision=precision), centroids, first, path)
+        ordered = sorted(made, key=lambda entry: entry[0])
+        found.append(np.concatenate([frames for *_, frames in ordered]))
+    return float((found[0] == found[1]).mean())
 
 
 def open_tokeniser(
@@ -69,7 +110,7 @@ def open_tokeniser(
         machine,
         precision=precision,
         padding=getattr(origin, "padding", 0),
-        hop=round(features.SAMPLING_RATE / origin.frame_rate),
+        hop=round(RATE / origin.frame_rate),
     )
     codebook.check(origin, codebook_path, opened.identity, opened.dimension)
     if opened.frame_rate != origin.frame_rate:
@@ -83,9 +124,41 @@ def open_tokeniser(
 def tokenise(
     opened: encoder.Encoder,
     centroids: torch.Tensor,
-    read: Iterator[tuple[dict[str, Any], np.ndarray]],
+    read: Iterable[tuple[dict[str, Any], np.ndarray]],
     path: Path,
 ) -> Iterator[tuple[int, dict[str, Any], np.ndarray]]:
-    """Index, row and the unit of every frame (int64 [frames]) of utterances, in any order."""
-    for index, row, frames in encoder.encode_all(opened, read, path):
-        yield index, row, kmeans.assign(frames, centroids).cpu().numpy()
+    """Index, row and the unit of every frame (int64 [frames]) of utterances, in any order.
+
+    A GPU has its next batch before the units of one are waited for.
+    """
+    last: tuple[encoder.Batch, list[int], Callable[[], np.ndarray]] | None = None
+    for batch, encoded in encoder.encode_batches(opened, read, path):
+        wait = _fetch(kmeans.assign(torch.cat(encoded), centroids))
+        if last:
+            yield from _apart(*last)
+        last = batch, [len(frames) for frames in encoded], wait
+    if last:
+        yield from _apart(*last)
+
+
+def _fetch(labels: torch.Tensor) -> Callable[[], np.ndarray]:
+    """Begin to copy labels to the CPU; what is returned waits for them."""
+    copied = labels.to("cpu", non_blocking=True)
+    event = torch.cuda.Event() if labels.is_cuda else None
+    if event:
+        event.record()
+
+    def wait() -> np.ndarray:
+        if event:
+            event.synchronize()
+        return copied.numpy()
+
+    return wait
+
+
+def _apart(
+    batch: encoder.Batch, lengths: list[int], wait: Callable[[], np.ndarray]
+) -> Iterator[tuple[int, dict[str, Any], np.ndarray]]:
+    parts = np.split(wait(), np.cumsum(lengths)[:-1])
+    for (index, row, _), found in zip(batch, parts, strict=True):
+        yield index, row, found

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from slamflow import audio, files
 from slamflow.tables import speech as speech_table
+from slamflow.tokeniser import decoding
 
 ROWS = 64  # of audio in memory at once
 AUDIO = ("id", "audio", "start", "end")
@@ -36,6 +37,7 @@ def read(
     data_root: Path | None,
     chosen: set[str] | None = None,
     columns: Sequence[str] = (),
+    workers: int = 1,
 ) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
     """Each utterance of a speech table with its wave, float32 [samples], in the table's order.
 
@@ -44,12 +46,24 @@ def read(
         data_root: folder of audio that is not in the table.
         chosen: only these ids.
         columns: further columns of the rows that are given.
+        workers: threads that decode.
 
     Raises:
         ValueError: the table is not one of speech, or audio cannot be read.
     """
-    wanted = list(dict.fromkeys([*AUDIO, *columns]))
     files.read_table(path, speech_table.SCHEMA, ("id",))
+    rows = _rows(path, list(dict.fromkeys([*AUDIO, *columns])), chosen)
+    # found one by one, as what lies in Parquet files is read forwards
+    found = ((row, audio.find(row, data_root)) for row in rows)
+
+    def decode(entry: tuple[dict[str, Any], audio.Recording]) -> tuple[dict[str, Any], np.ndarray]:
+        row, recording = entry
+        return row, audio.decode(recording, sampling_rate)
+
+    yield from decoding.together(decode, found, workers)
+
+
+def _rows(path: Path, wanted: list[str], chosen: set[str] | None) -> Iterator[dict[str, Any]]:
     with pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False) as file:
         for name in wanted:
             if speech_table.SCHEMA.field(name) not in list(file.schema_arrow):
@@ -61,10 +75,14 @@ def read(
             if chosen is not None:
                 keep = pa.array([name in chosen for name in batch["id"].to_pylist()], pa.bool_())
                 batch = batch.filter(keep)
-            for row in batch.to_pylist():
-                yield row, audio.read_audio(row, data_root, sampling_rate)
+            yield from batch.to_pylist()
 
 
 def root(machine: Mapping[str, Any]) -> Path | None:
     """The machine setting `data_root`."""
     return Path(machine["data_root"]) if machine.get("data_root") else None
+
+
+def workers(machine: Mapping[str, Any]) -> int:
+    """The machine setting `workers`: threads that decode; by default as many as the job has."""
+    return int(machine.get("workers") or machine.get("threads") or 1)
