@@ -8,20 +8,29 @@ from slamflow.tokeniser import hubert_training
 
 
 def main() -> None:
-    several = ("speech", "hubert")
+    several = ("speech", "hubert", "initial")
     parser = commandline.parser(__doc__, "model", "state", "codebook", several=several)
     parser.add_argument("--code", required=True, help="digest of the code")
     args = parser.parse_args()
     folder: Path = args.model.parent
     hubert = args.hubert[0] if args.hubert else None
-    inputs = [*args.speech, args.codebook, *args.hubert]
+    initial = args.initial[0] if args.initial else None
+    inputs = [*args.speech, args.codebook, *args.hubert, *args.initial]
     label = f"train_hubert {folder.name}"
     with (
         logs.capture(args.log),
         RunState(args.state, args.config, inputs, args.code) as state,
     ):
         hubert_training.train(
-            args.config, args.speech, args.codebook, hubert, folder, state, args.machine, label
+            args.config,
+            args.speech,
+            args.codebook,
+            hubert,
+            folder,
+            state,
+            args.machine,
+            label,
+            initial,
         )
 
 

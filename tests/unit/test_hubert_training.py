@@ -10,17 +10,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import speech_tables
 import torch
 import training_job
 from small_huberts import save
-from transformers import HubertModel
+from transformers import HubertConfig, HubertModel
 
 from slamflow import files
 from slamflow.tables import speech as speech_table
 from slamflow.tables import units as units_table
-from slamflow.tokeniser import features, hubert, hubert_data, hubert_task, kmeans, units, utterances
+from slamflow.tokeniser import (
+    features,
+    hubert,
+    hubert_architecture,
+    hubert_data,
+    hubert_task,
+    kmeans,
+    units,
+    utterances,
+)
 from slamflow.training.rank import Place
 
 CONFIG: dict[str, Any] = {
@@ -80,9 +90,13 @@ def data(speech: Path, codebook: Path, tmp_path_factory: pytest.TempPathFactory)
     return folder
 
 
-def make(data: Path, folder: Path, **machine: int) -> hubert_task.MaskedPrediction:
+def make(
+    data: Path, folder: Path, changes: dict[str, Any] | None = None, **machine: int
+) -> hubert_task.MaskedPrediction:
     place = Place(0, 1, "cpu", None, machine, "test")
-    return hubert_task.MaskedPrediction(CONFIG, CLUSTERS, data, folder, place)
+    return hubert_task.MaskedPrediction(
+        {**CONFIG, **(changes or {})}, CLUSTERS, None, data, folder, place
+    )
 
 
 def test_stream_holds_each_wave_and_its_targets(speech: Path, data: Path) -> None:
@@ -186,6 +200,69 @@ def test_the_loss_sees_masked_frames_only(data: Path, tmp_path: Path) -> None:
     assert float(task.forward(task.model, batch)["loss"].detach()) != before
 
 
+def test_penalty_and_gradient_of_the_convolutions(data: Path, tmp_path: Path) -> None:
+    plain = make(data, tmp_path)
+    (batch,) = plain.micro_batches(0)
+    first, last = "feature_extractor.conv_layers.0.conv.weight", "project.weight"
+
+    def gradients(task: hubert_task.MaskedPrediction) -> list[torch.Tensor]:
+        loss = task.forward(task.model, batch)["loss"]
+        loss.backward()
+        return [
+            loss.detach(),
+            *(p.grad for n, p in task.model.named_parameters() if first in n),
+        ] + [p.grad for n, p in task.model.named_parameters() if n == last]
+
+    loss, convolution, head = gradients(plain)
+    scaled = gradients(make(data, tmp_path, {"feature_gradient": 0.1}))
+    torch.testing.assert_close(scaled, [loss, 0.1 * convolution, head])
+    waves = np.stack([plain._stream.crop(frame, plain.crop)[0] for frame, _ in batch])
+    with torch.no_grad():
+        hidden = plain.model.hubert.feature_extractor(torch.from_numpy(waves))
+    none = [plain._stream.crop(frame, plain.crop)[1] == hubert_data.NONE for frame, _ in batch]
+    counted = [(mask & ~without).sum() for (_, mask), without in zip(batch, none, strict=True)]
+    penalty = 10 * (hidden.square().mean((1, 2)) * torch.tensor(counted)).sum()
+    penalised = gradients(make(data, tmp_path, {"feature_penalty": 10.0}))
+    torch.testing.assert_close(penalised[0], loss + penalty)
+    assert not torch.allclose(penalised[1], convolution)
+
+
+def test_left_out_layers_have_gradients_of_zero(data: Path, tmp_path: Path) -> None:
+    architecture = {**CONFIG["architecture"], "layer_drop": 1.0, "final_size": 6}
+    task = make(data, tmp_path, {"architecture": architecture})
+    task.forward(task.model, task.micro_batches(0)[0])["loss"].backward()
+    for name, parameter in task.model.named_parameters():
+        assert parameter.grad is not None, name
+        assert (".layers." in name) == (not parameter.grad.any()), name
+    assert task.model.targets.shape == (CLUSTERS, 6)
+
+
+def test_published_base_architecture(tmp_path: Path) -> None:
+    architecture = {
+        "conv_dim": [512] * 7,
+        "conv_kernel": [10, 3, 3, 3, 3, 2, 2],
+        "conv_stride": [5, 2, 2, 2, 2, 2, 2],
+        "hidden_size": 768,
+        "intermediate_size": 3072,
+        "layers": 12,
+        "heads": 12,
+        "position_kernel": 128,
+        "position_groups": 16,
+        "final_size": 256,
+        "dropout": 0.1,
+        "layer_drop": 0.05,
+    }
+    with torch.device("meta"):  # shapes without memory
+        made = hubert_architecture.build(architecture, 500, 0)
+        made.hubert.config.save_pretrained(tmp_path)
+        opened = HubertModel(HubertConfig.from_pretrained(tmp_path))
+    assert sum(p.numel() for p in made.hubert.parameters()) == 94_371_712  # Hsu et al.: 95M
+    assert (made.project.out_features, made.targets.shape) == (256, (500, 256))
+    assert opened.config.layerdrop == 0.05 and opened.config.hidden_dropout == 0.1
+    shapes = [{n: t.shape for n, t in m.state_dict().items()} for m in (made.hubert, opened)]
+    assert shapes[0] == shapes[1]
+
+
 def test_spans() -> None:
     drawn = np.random.default_rng(0).random((200, 100))
     mask = hubert_task.spans(drawn, CONFIG)
@@ -203,29 +280,41 @@ def test_frames_of_crops_are_those_of_transformers(data: Path, tmp_path: Path) -
     with torch.no_grad():
         hidden = task.model.eval().hubert(wave).last_hidden_state
         wanted = torch.nn.functional.normalize(task.model.project(hidden), dim=-1)
-        found = task.model(wave, none, torch.arange(25))[None]
+        found = task.model(wave, none, torch.arange(25))[0][None]
     targets = torch.nn.functional.normalize(task.model.targets, dim=-1)
     torch.testing.assert_close(found, wanted @ targets.T * 10, rtol=1e-4, atol=1e-4)
 
 
-def run(speech: Path, codebook: Path, folder: Path, machine: dict[str, Any]) -> Any:
-    paths = {"speech": speech, "codebook": codebook}
-    return training_job.start("hubert_job:train", folder, machine, config=CONFIG, **paths)
+RECIPE: dict[str, Any] = {**CONFIG, "feature_gradient": 0.1, "feature_penalty": 10.0}
+RECIPE["architecture"] = {**CONFIG["architecture"], "dropout": 0.1, "layer_drop": 0.5}
+
+
+def run(folder: Path, machine: dict[str, Any], **paths: Path) -> Any:
+    return training_job.start("hubert_job:train", folder, machine, config=RECIPE, **paths)
+
+
+@pytest.fixture(scope="module")
+def first(speech: Path, codebook: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a training on clusters of MFCC."""
+    folder = tmp_path_factory.mktemp("first")
+    assert (
+        run(folder, {**ONE, "checkpoint_steps": 10}, speech=speech, codebook=codebook).wait() == 0
+    )
+    return folder
 
 
 def test_killed_and_resumed_training_ends_in_the_same_weights(
-    speech: Path, codebook: Path, tmp_path: Path
+    speech: Path, codebook: Path, first: Path, tmp_path: Path
 ) -> None:
-    machine = {"threads": 1, "device": "cpu", "checkpoint_steps": 10}
-    folders = [tmp_path / "whole", tmp_path / "killed"]
-    assert run(speech, codebook, folders[0], machine).wait() == 0
-    job = run(speech, codebook, folders[1], machine)
-    checkpoints = folders[1] / "state" / "checkpoints"
+    machine, paths = {**ONE, "checkpoint_steps": 10}, {"speech": speech, "codebook": codebook}
+    job = run(tmp_path, machine, **paths)
+    checkpoints = tmp_path / "state" / "checkpoints"
     while job.poll() is None and not list(checkpoints.glob("0*")):
         time.sleep(0.02)
     os.kill(job.pid, signal.SIGKILL)
     assert job.wait() == -signal.SIGKILL
-    assert run(speech, codebook, folders[1], machine).wait() == 0
+    assert run(tmp_path, machine, **paths).wait() == 0
+    folders = [first, tmp_path]
     unbroken, log = [(folder / "log.txt").read_text() for folder in folders]
     assert "goes on" not in unbroken
     assert 0 < int(re.findall(r"goes on after step (\d+) of", log)[0]) < CONFIG["steps"]
@@ -235,3 +324,29 @@ def test_killed_and_resumed_training_ends_in_the_same_weights(
     assert model.hop == HOP and model.receptive == RECEPTIVE and not model.normalised
     assert isinstance(HubertModel.from_pretrained(folders[0] / "model"), HubertModel)
     assert not (folders[0] / "state" / "data").exists()
+
+
+def test_a_second_iteration_on_two_ranks_learns_the_units_of_the_first(
+    speech: Path, first: Path, tmp_path: Path
+) -> None:
+    weights = first / "model" / "model.safetensors"
+    codebook = fit(speech, tmp_path, weights, layer=1)
+    paths = {"speech": speech, "codebook": codebook, "hubert": weights, "initial": weights}
+    assert run(tmp_path, {**ONE, "threads": 2, "ranks": 2}, **paths).wait() == 0
+    found = hubert.load(tmp_path / "model" / "model.safetensors")
+    assert found.sha256 != files.sha256(weights)
+    log = pq.read_table(tmp_path / "model" / "training.parquet").to_pylist()
+    accuracy = [row["accuracy"] for row in log]
+    assert len(log) == CONFIG["steps"] and np.mean(accuracy[-5:]) > np.mean(accuracy[:5])
+
+
+def test_going_on_from_weights(data: Path, first: Path, tmp_path: Path) -> None:
+    weights = first / "model" / "model.safetensors"
+    place = Place(0, 1, "cpu", None, {}, "test")
+    parts = (CLUSTERS, weights, data, tmp_path, place)
+    task = hubert_task.MaskedPrediction(CONFIG, *parts)
+    for name, tensor in hubert.load(weights).model.state_dict().items():
+        assert torch.equal(task.model.hubert.state_dict()[name], tensor)
+    other = {**CONFIG, "architecture": {**CONFIG["architecture"], "intermediate_size": 48}}
+    with pytest.raises(ValueError, match=r"of another architecture .* go on from one with"):
+        hubert_task.MaskedPrediction(other, *parts)

@@ -29,15 +29,23 @@ class MaskedPrediction:
     measures = ("loss", "accuracy")
 
     def __init__(
-        self, config: Mapping[str, Any], clusters: int, data: Path, folder: Path, place: Place
+        self,
+        config: Mapping[str, Any],
+        clusters: int,
+        initial: Path | None,
+        data: Path,
+        folder: Path,
+        place: Place,
     ) -> None:
         self.config, self.data, self.folder, self.device = config, data, folder, place.device
         self.origin = place.origin
         self.seed = int(config.get("seed", 0))
-        self.model = hubert_architecture.build(config["architecture"], clusters, self.seed)
+        shape = config["architecture"]
+        self.model = hubert_architecture.build(shape, clusters, self.seed, initial)
+        self.model.feature_gradient = float(config.get("feature_gradient", 1.0))
+        self.penalty = float(config.get("feature_penalty", 0.0))
         if place.device == "cpu":  # where fused attention in bfloat16 takes five times as long
             self.model.hubert.set_attn_implementation("eager")
-        shape = config["architecture"]
         self.hop = convolutions.hop(shape["conv_stride"])
         self.receptive = convolutions.receptive(shape["conv_kernel"], shape["conv_stride"])
         rate = features.SAMPLING_RATE / self.hop
@@ -63,16 +71,23 @@ class MaskedPrediction:
     def forward(
         self, model: torch.nn.Module, micro_batch: list[tuple[int, np.ndarray]]
     ) -> dict[str, torch.Tensor]:
-        """Summed cross-entropy in nats, and correct predictions, of masked frames."""
+        """Summed cross-entropy in nats, with the penalty, and correct predictions.
+
+        The penalty of a crop is `feature_penalty` × the mean square of its convolutions' output ×
+        its counted frames, so that the loss of a step has the mean over crops, weighted by these.
+        """
         crops = [self._stream.crop(first, self.crop) for first, _ in micro_batch]
         waves = torch.from_numpy(np.stack([wave for wave, _ in crops])).to(self.device)
         masks = np.stack([mask for _, mask in micro_batch])
         targets = np.stack([target for _, target in crops])
-        counted = np.flatnonzero(masks & (targets != hubert_data.NONE))
-        wanted = torch.from_numpy(targets.reshape(-1)[counted].astype(np.int64)).to(self.device)
-        picked = torch.from_numpy(counted).to(self.device)
-        logits = model(waves, torch.from_numpy(masks).to(self.device), picked)
+        counted = masks & (targets != hubert_data.NONE)
+        wanted = torch.from_numpy(targets[counted].astype(np.int64)).to(self.device)
+        picked = torch.from_numpy(np.flatnonzero(counted)).to(self.device)
+        logits, squares = model(waves, torch.from_numpy(masks).to(self.device), picked)
         loss = functional.cross_entropy(logits, wanted, reduction="sum")
+        if self.penalty:
+            frames = torch.from_numpy(counted.sum(1)).to(squares)
+            loss = loss + self.penalty * (squares * frames).sum()
         return {"loss": loss, "accuracy": (logits.detach().argmax(1) == wanted).sum()}
 
     def export(self, module: torch.nn.Module, log: pa.Table) -> None:

@@ -20,6 +20,7 @@ def train(
     state: runstate.RunState,
     machine: Mapping[str, Any],
     label: str,
+    initial: Path | None = None,
 ) -> None:
     """Train a HuBERT, or restore it if it has been trained before.
 
@@ -29,7 +30,9 @@ def train(
     Args:
         config: `architecture` (see `hubert_architecture.build`); `crop_seconds`, `batch_seconds`
             (of a step, over all ranks); `mask_share` (of frames that start a masked span),
-            `mask_frames` (its length); and what `launch.train` takes.
+            `mask_frames` (its length); `feature_gradient` (what the gradient of the convolutions
+            is multiplied by; default 1), `feature_penalty` (weight of the mean square of their
+            output in the loss; default 0); and what `launch.train` takes.
         speech: speech tables.
         codebook: kmeans.safetensors of the tokeniser whose units are predicted.
         hubert: model.safetensors of the HuBERT that it taps; None for MFCC.
@@ -38,9 +41,11 @@ def train(
         state: entered; also holds the prepared audio while training goes on.
         machine: see `launch.train`; `data_root`; `micro_batch`: crops in memory at once.
         label: for progress lines.
+        initial: model.safetensors of a HuBERT of the same architecture, to go on from.
 
     Raises:
-        ValueError: the tokeniser has another frame rate, or does not belong to that HuBERT.
+        ValueError: the tokeniser has another frame rate, or does not belong to that HuBERT;
+            `initial` has another architecture.
     """
     outputs = launch.outputs(folder, convolutions.PREPROCESSOR)
     data = state.folder / "data"
@@ -51,6 +56,7 @@ def train(
         arguments = {
             "config": config,
             "clusters": clusters,
+            "initial": str(initial) if initial else None,
             "data": str(data),
             "folder": str(folder),
         }
@@ -65,6 +71,7 @@ def task(arguments: Mapping[str, Any], place: rank.Place) -> Any:
     return hubert_task.MaskedPrediction(
         arguments["config"],
         arguments["clusters"],
+        Path(arguments["initial"]) if arguments["initial"] else None,
         Path(arguments["data"]),
         Path(arguments["folder"]),
         place,
