@@ -57,6 +57,15 @@ def test_cosine_with_warmup_and_floor() -> None:
     assert all(a > b for a, b in itertools.pairwise(rates[9:]))
 
 
+def test_linear_with_warmup_and_floor() -> None:
+    training = {"steps": 110, "learning_rate": 2.0, "warmup": 10 / 110, "schedule": "linear"}
+    rates = [schedules.learning_rate(step, training) for step in range(110)]
+    assert rates[:10] == pytest.approx([0.2 * (step + 1) for step in range(10)])
+    assert rates[9:] == pytest.approx([2 - 0.02 * step for step in range(101)])
+    floored = {**training, "floor": 0.1}
+    assert schedules.learning_rate(109, floored) == pytest.approx(0.2)
+
+
 def test_inverse_square_root() -> None:
     training = {
         "steps": 813,
@@ -74,8 +83,8 @@ def test_inverse_square_root() -> None:
 def test_schedule_without_warmup_or_steps() -> None:
     training = {"steps": 1, "learning_rate": 1.0, "floor": 0.5}
     assert schedules.learning_rate(0, training) == pytest.approx(0.5)
-    with pytest.raises(ValueError, match="neither cosine nor inverse_sqrt"):
-        schedules.learning_rate(0, {**training, "schedule": "linear"})
+    with pytest.raises(ValueError, match="none of cosine, linear and inverse_sqrt"):
+        schedules.learning_rate(0, {**training, "schedule": "square"})
 
 
 @pytest.mark.parametrize(

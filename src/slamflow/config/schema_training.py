@@ -21,11 +21,12 @@ class Optimisation(Block):
     betas: tuple[Part, Part] = setting((0.9, 0.999), is_about="AdamW's decay rates")
     eps: float = setting(1e-8, gt=0, is_about="AdamW's epsilon")
     weight_decay: float = setting(0.0, ge=0, is_about="AdamW's decoupled weight decay")
-    schedule: Literal["cosine", "inverse_sqrt"] = setting(
-        "cosine", is_about="cosine: down to `floor`; inverse_sqrt: × √(warm-up / step)"
+    schedule: Literal["cosine", "linear", "inverse_sqrt"] = setting(
+        "cosine",
+        is_about="cosine, linear: down to `floor`; inverse_sqrt: × √(warm-up / step)",
     )
     warmup: Part = setting(0.01, is_about="share of the steps that warm up linearly")
-    floor: Share = setting(0.05, is_about="the cosine's end, as a share of the peak")
+    floor: Share = setting(0.05, is_about="least rate, as a share of the peak")
     clip: float = setting(0.5, gt=0, is_about="largest norm of the gradient")
     precision: Literal["float32", "bfloat16"] = setting(
         "float32",

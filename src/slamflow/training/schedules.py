@@ -12,6 +12,7 @@ def learning_rate(step: int, training: Mapping[str, Any]) -> float:
     then follows `schedule`:
 
     - `cosine`: down to `floor` × peak with the last update;
+    - `linear`: the same in a straight line;
     - `inverse_sqrt`: peak × √(warm-up / updates so far), never below `floor` × peak.
 
     Args:
@@ -25,7 +26,8 @@ def learning_rate(step: int, training: Mapping[str, Any]) -> float:
         return peak * (step + 1) / warm
     if schedule == "inverse_sqrt":
         return peak * max(floor, math.sqrt(max(warm, 1) / (step + 1)))
-    if schedule == "cosine":
-        done = min(1.0, (step + 1 - warm) / max(1, steps - warm))
-        return peak * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * done)))
-    raise ValueError(f"schedule: {schedule!r} is neither cosine nor inverse_sqrt")
+    if schedule not in ("cosine", "linear"):
+        raise ValueError(f"schedule: {schedule!r} is none of cosine, linear and inverse_sqrt")
+    done = min(1.0, (step + 1 - warm) / max(1, steps - warm))
+    left = 1 - done if schedule == "linear" else 0.5 * (1 + math.cos(math.pi * done))
+    return peak * (floor + (1 - floor) * left)
