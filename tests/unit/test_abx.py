@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from slamflow.tokeniser import abx
+from slamflow.tokeniser import abx, quality_warping
 
 CENTRES = (np.arange(200) + 0.5) / 50  # s
 
@@ -44,7 +44,7 @@ def test_warping_finds_the_best_of_all_paths() -> None:
     for place, matrix in enumerate(matrices):
         padded[place, : matrix.shape[0], : matrix.shape[1]] = torch.from_numpy(matrix)
     rows, columns = torch.tensor(sizes).T
-    found = abx.warp(padded, rows, columns)
+    found = quality_warping.warp(padded, rows, columns)
     for mean, matrix in zip(found.tolist(), matrices, strict=True):
         assert mean == pytest.approx(next(iter(cheapest(matrix))))
 
@@ -53,7 +53,9 @@ def test_warping_of_units_takes_a_path_of_least_sum() -> None:
     rng = np.random.default_rng(1)
     for _ in range(30):
         matrix = rng.integers(2, size=(3, 5)) / 2
-        found = abx.warp(torch.from_numpy(matrix)[None], torch.tensor([3]), torch.tensor([5]))
+        found = quality_warping.warp(
+            torch.from_numpy(matrix)[None], torch.tensor([3]), torch.tensor([5])
+        )
         assert min(abs(found.item() - mean) for mean in cheapest(matrix)) < 1e-12
 
 

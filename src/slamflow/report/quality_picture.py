@@ -39,7 +39,8 @@ def draw(quality: Path, joint: np.ndarray, output: Path) -> None:
     measured = json.loads(quality.read_text(encoding="utf-8"))
     figure = Figure(figsize=(12, 9.5), layout="constrained")
     figure.suptitle(_title(quality.parent.name, measured))
-    above, below = figure.subfigures(2, 1, height_ratios=(4, 6))
+    halves: Any = figure.subfigures(2, 1, height_ratios=(4, 6))
+    above, below = halves
     shares, errors, rates = above.subplots(1, 3, width_ratios=(4, 5, 4))
     values = {
         part: [
