@@ -2,14 +2,18 @@
 
 Inputs: results/speech/{corpus}/{shard}.parquet
 Outputs: results/huberts/{hubert}/, results/tokenisers/{tokeniser}/,
-    results/units/{tokeniser}/{corpus}/{shard}.parquet
+    results/units/{tokeniser}/{corpus}/{shard}.parquet, results/tokenisers.tsv
 """
 
 
 rule train_hubert:
-    """Train a HuBERT on masked MFCC cluster targets, launched by DeepSpeed."""
+    """Train a HuBERT to predict the units of masked frames, launched by DeepSpeed."""
     input:
         speech=lambda w: plan.speech(plan.config.huberts[w.hubert].corpora),
+        codebook=lambda w: plan.codebook(plan.targets(w.hubert)),
+        hubert=lambda w: plan.hubert(plan.targets(w.hubert)),
+        initial=lambda w: plan.initial(w.hubert),
+        gate=lambda w: plan.gate(plan.targets(w.hubert)),
     output:
         model="results/huberts/{hubert}/model.safetensors",
         config="results/huberts/{hubert}/config.json",
@@ -34,7 +38,9 @@ rule train_hubert:
         code=plan.code("train_hubert"),
         machine=plan.machine("huberts", "training"),
     shell:
-        "python workflow_scripts/train_hubert.py --speech {input.speech:q} --model {output.model:q}"
+        "python workflow_scripts/train_hubert.py --speech {input.speech:q}"
+        " --codebook {input.codebook:q} --hubert {input.hubert:q}"
+        " --initial {input.initial:q} --model {output.model:q}"
         " --state results/state/train_hubert/{wildcards.hubert:q} --code {params.code:q}"
         " --config {params.config:q} --machine {params.machine:q} --log {log:q}"
 
@@ -51,7 +57,7 @@ rule fit_kmeans:
     benchmark:
         "results/timings/fit_kmeans/{tokeniser}.tsv"
     wildcard_constraints:
-        tokeniser=plan.names("tokenisers", features="hubert|mfcc"),
+        tokeniser=plan.names("tokenisers", features="hubert|mfcc", converted="False"),
     priority: 1  # all units wait for it
     conda:
         "../envs/slamflow.yaml"
@@ -66,6 +72,35 @@ rule fit_kmeans:
         machine=plan.machine("tokenisers"),
     shell:
         "python workflow_scripts/fit_kmeans.py --speech {input.speech:q} --hubert {input.hubert:q}"
+        " --codebook {output.codebook:q}"
+        " --config {params.config:q} --machine {params.machine:q} --log {log:q}"
+
+
+rule convert_codebook:
+    """Convert the codebook of a tokeniser that was fitted elsewhere."""
+    input:
+        download=lambda w: plan.converted(w.tokeniser),
+        hubert=lambda w: plan.hubert(w.tokeniser),
+    output:
+        codebook="results/tokenisers/{tokeniser}/kmeans.safetensors",
+    log:
+        "results/logs/convert_codebook/{tokeniser}.log",
+    benchmark:
+        "results/timings/convert_codebook/{tokeniser}.tsv"
+    wildcard_constraints:
+        tokeniser=plan.names("tokenisers", converted="True"),
+    conda:
+        "../envs/slamflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        config=plan.block("convert_codebook"),
+        code=plan.code("convert_codebook"),
+        machine=plan.machine(),
+    shell:
+        "python workflow_scripts/convert_codebook.py --hubert {input.hubert:q}"
         " --codebook {output.codebook:q}"
         " --config {params.config:q} --machine {params.machine:q} --log {log:q}"
 
@@ -104,14 +139,16 @@ rule extract_units:
 rule measure_quality:
     """Compare the units with the true phones, beside MFCC k-means."""
     input:
-        speech=lambda w: plan.speech(plan.config.tokenisers[w.tokeniser].corpora),
+        speech=lambda w: plan.speech(plan.config.tokenisers[w.tokeniser].measured),
+        fitted=lambda w: plan.speech(plan.config.tokenisers[w.tokeniser].corpora or []),
         codebook="results/tokenisers/{tokeniser}/kmeans.safetensors",
         hubert=lambda w: plan.hubert(w.tokeniser),
         alignments=lambda w: plan.alignments(
-            plan.config.tokenisers[w.tokeniser].corpora
+            plan.config.tokenisers[w.tokeniser].measured
         ),
     output:
         quality="results/tokenisers/{tokeniser}/quality.json",
+        picture="results/tokenisers/{tokeniser}/quality.png",
     log:
         "results/logs/measure_quality/{tokeniser}.log",
     benchmark:
@@ -132,7 +169,34 @@ rule measure_quality:
     shell:
         "python workflow_scripts/measure_quality.py --speech {input.speech:q}"
         " --codebook {input.codebook:q} --hubert {input.hubert:q}"
-        " --alignments {input.alignments:q} --quality {output.quality:q}"
+        " --fitted {input.fitted:q} --alignments {input.alignments:q}"
+        " --quality {output.quality:q} --picture {output.picture:q}"
+        " --config {params.config:q} --machine {params.machine:q} --log {log:q}"
+
+
+rule collect_tokenisers:
+    """Put the quality of all tokenisers into one table."""
+    input:
+        qualities=plan.all_qualities(),
+    output:
+        table="results/tokenisers.tsv",
+    log:
+        "results/logs/collect_tokenisers/tokenisers.log",
+    benchmark:
+        "results/timings/collect_tokenisers/tokenisers.tsv"
+    conda:
+        "../envs/slamflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        config=plan.block("collect_tokenisers"),
+        code=plan.code("collect_tokenisers"),
+        machine=plan.machine(),
+    shell:
+        "python workflow_scripts/collect_tokenisers.py --qualities {input.qualities:q}"
+        " --table {output.table:q}"
         " --config {params.config:q} --machine {params.machine:q} --log {log:q}"
 
 

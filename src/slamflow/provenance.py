@@ -33,7 +33,6 @@ LIBRARIES = (
     "pandas",
     "numpy",
     "scipy",
-    "scikit-learn",
     "soundfile",
     "espeakng-loader",
     "silero-vad",

@@ -109,6 +109,14 @@ def test_numbers_in_either_notation_and_command_line_strings() -> None:
     assert config.tokenisers["hubert"].quality is None
 
 
+def test_layers_and_clusters_spread() -> None:
+    text = "tokenisers: {s: {like: hubert, layers: [1, 2], clusters: [50]}}"
+    config = load(ROOT, {"recipe": "pocket", **yaml.safe_load(text)})
+    assert {"s-l1-k50", "s-l2-k50"} == {n for n in config.tokenisers if n.startswith("s")}
+    kmeans = config.tokenisers["s-l2-k50"].kmeans
+    assert kmeans and (kmeans.layer, kmeans.clusters) == (2, 50)
+
+
 def test_like_copies_and_seeds_spread() -> None:
     text = """
     models:

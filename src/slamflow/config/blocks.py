@@ -57,9 +57,12 @@ def _source(only: str) -> Callable[[Config, Any], dict[str, Any]]:
 
 def _engine(config: Config, rule: str, wildcards: Any) -> dict[str, Any]:
     """The settings of an engine; weights of a download are a folder below `data_root`."""
-    found = engine(config, rule, wildcards)
-    weights = getattr(found, "download", None)
-    return settings_of(found) | ({"model": f"downloads/{weights}"} if weights else {})
+    return _located(engine(config, rule, wildcards))
+
+
+def _located(block: Any) -> dict[str, Any]:
+    weights = getattr(block, "download", None)
+    return settings_of(block) | ({"model": f"downloads/{weights}"} if weights else {})
 
 
 def _speech(config: Config, wildcards: Any) -> dict[str, Any]:
@@ -69,6 +72,24 @@ def _speech(config: Config, wildcards: Any) -> dict[str, Any]:
 
 def _tokeniser(config: Config, wildcards: Any) -> Any:
     return config.tokenisers[wildcards.tokeniser]
+
+
+def _hubert(config: Config, tokeniser: str) -> dict[str, Any]:
+    """Where a tokeniser's HuBERT is to be had, unless it is a file of this workflow."""
+    name = config.tokenisers[tokeniser].hubert
+    if name is None or not (config.huberts[name].model or config.huberts[name].download):
+        return {}
+    found = _located(config.huberts[name])
+    return {"hubert": {"model": found["model"], "revision": found["revision"]}}
+
+
+def _kmeans(config: Config, wildcards: Any) -> dict[str, Any]:
+    tokeniser = _tokeniser(config, wildcards)
+    hubert = _hubert(config, wildcards.tokeniser)
+    settings = settings_of(tokeniser.kmeans)
+    if tokeniser.kmeans.download:
+        settings["file"] = f"downloads/{tokeniser.kmeans.download}/{settings['file']}"
+    return {"features": tokeniser.features, **settings, **hubert}
 
 
 def _model(config: Config, wildcards: Any) -> Any:
@@ -104,13 +125,22 @@ _BLOCKS: dict[str, Callable[[Config, Any], dict[str, Any]]] = {
     "cut_audio": _source("reading"),
     "align_speech": lambda config, w: _engine(config, "align_speech", w),
     "synthesise_speech": _speech,
-    "train_hubert": lambda config, w: settings_of(config.huberts[w.hubert].training),  # type: ignore[arg-type]
-    "fit_kmeans": lambda config, w: {
-        "features": _tokeniser(config, w).features,
-        **settings_of(_tokeniser(config, w).kmeans),
+    "train_hubert": lambda config, w: {
+        **settings_of(config.huberts[w.hubert].training),  # type: ignore[arg-type]
+        **_hubert(config, str(config.huberts[w.hubert].targets)),
     },
-    "extract_units": lambda config, w: {"features": _tokeniser(config, w).features},
-    "measure_quality": lambda config, w: settings_of(_tokeniser(config, w).quality),
+    "fit_kmeans": _kmeans,
+    "convert_codebook": _kmeans,
+    "extract_units": lambda config, w: {
+        "features": _tokeniser(config, w).features,
+        **settings_of(_tokeniser(config, w).units),
+        **_hubert(config, w.tokeniser),
+    },
+    "measure_quality": lambda config, w: {
+        **settings_of(_tokeniser(config, w).quality),
+        **_hubert(config, w.tokeniser),
+    },
+    "collect_tokenisers": lambda config, w: {},
     "list_phones": lambda config, w: {},
     "extract_phones": lambda config, w: {},
     "pack_mixture": lambda config, w: settings_of(config.mixtures[w.mixture].packing),

@@ -16,10 +16,13 @@ from slamflow.config.merging import SECTIONS
 from slamflow.config.schema import Config
 
 LIKE = {"type": "string", "description": "start from this sibling; the keys here differ"}
-SEEDS = {
-    "type": "array",
-    "items": {"type": "integer"},
-    "description": "of a model: makes {name}-s1, {name}-s2, … with these seeds",
+# what makes several things of one; see `expanding`
+SPREAD = {
+    "models": {"seeds": "of a model: makes {name}-s1, {name}-s2, … with these seeds"},
+    "tokenisers": {
+        "layers": "makes {name}-l1, {name}-l2, … of these layers",
+        "clusters": "makes {name}-k50, {name}-k100, … of these numbers of units",
+    },
 }
 
 
@@ -43,8 +46,9 @@ def json_schema() -> str:
             for each in things.get("oneOf", [things]):
                 properties = schema["$defs"][each["$ref"].rsplit("/", 1)[-1]]["properties"]
                 properties["like"] = LIKE
-                if section == "models":
-                    properties["seeds"] = SEEDS
+                for key, about in SPREAD.get(section, {}).items():
+                    numbers = {"type": "array", "items": {"type": "integer"}}
+                    properties[key] = {**numbers, "description": about}
             if "oneOf" in things:
                 things["anyOf"] = things.pop("oneOf")
                 things.pop("discriminator", None)
@@ -71,7 +75,8 @@ def markdown() -> str:
         "A config names things, and each thing is built from other named things. `config.yaml`",
         "overrides the recipe that it names, key by key: mappings merge, lists and scalars",
         "replace, `null` removes. A new thing may begin with `like: <sibling>`; a model may have",
-        "`seeds: [1, 2, 3]`, which makes `{name}-s1`, `{name}-s2`, `{name}-s3`.",
+        "`seeds: [1, 2, 3]`, which makes `{name}-s1`, `{name}-s2`, `{name}-s3`, and a tokeniser",
+        "`layers: [1, 2]` and `clusters: [50]`, which make `{name}-l1-k50`, `{name}-l2-k50`.",
         "",
         "A *machine* key changes where and how fast a stage runs and nothing that it makes, so",
         "changing it reruns nothing. Every other key belongs to the stage of its block, which runs",

@@ -1,16 +1,21 @@
-"""`like: <sibling>` and `seeds: [1, 2, 3]`, written out."""
+"""`like: <sibling>`, `seeds: [1, 2, 3]`, and `layers: […]` and `clusters: […]`, written out."""
 
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 from slamflow.config.merging import SECTIONS, Merged, without_nulls
 from slamflow.config.reading import kind
 
+SWEPT = {"layers": ("layer", "l"), "clusters": ("clusters", "k")}  # of a tokeniser's kmeans
+
 
 def expand(merged: Merged) -> None:
-    """Write out `like:` and `seeds:`, then leave out what `null` removes.
+    """Write out `like:` and what is spread, then leave out what `null` removes.
 
     Raises:
-        ValueError: `like` names nothing or goes round in a circle, or `seeds` are no seeds.
+        ValueError: `like` names nothing or goes round in a circle, or what is spread are no
+            different whole numbers.
     """
     for section in SECTIONS:
         things = merged.values.get(section) or {}
@@ -19,6 +24,12 @@ def expand(merged: Merged) -> None:
         for name, thing in list(things.items()):
             if thing and thing.get("seeds") is not None:
                 _spread_seeds(merged, section, name)
+            elif (
+                thing
+                and section == "tokenisers"
+                and any(thing.get(key) is not None for key in SWEPT)
+            ):
+                _spread_sweep(merged, name)
     merged.values = without_nulls(merged.values)
 
 
@@ -49,13 +60,10 @@ def _spread_seeds(merged: Merged, section: str, name: str) -> None:
     here = f"{merged.origin((section, name, 'seeds'))}: {section}.{name}.seeds"
     if section != "models" or thing.get("kind") == "ngram":
         raise ValueError(f"{here}: only models that are trained have seeds")
-    numbers = isinstance(seeds, list) and all(str(seed).isdecimal() for seed in seeds)
-    if not seeds or not numbers or len(set(map(int, seeds))) < len(seeds):
-        raise ValueError(f"{here}: should be a list of different whole numbers")
+    _check_numbers(here, seeds)
     spread = [f"{name}-s{int(seed)}" for seed in seeds]
+    _check_new(here, merged, section, spread)
     for each, seed in zip(spread, seeds, strict=True):
-        if each in things:
-            raise ValueError(f"{here}: there is a {section}.{each} already")
         drawn = [block for block in ("init", "training") if isinstance(thing.get(block), dict)]
         things[each] = _overlaid(thing, {block: {"seed": int(seed)} for block in drawn})
         merged.spread[section, each] = (section, name)
@@ -65,6 +73,35 @@ def _spread_seeds(merged: Merged, section: str, name: str) -> None:
         if isinstance(models, list) and name in models:
             at = models.index(name)
             models[at : at + 1] = spread
+
+
+def _spread_sweep(merged: Merged, name: str) -> None:
+    """`layers: [1, 2]`, `clusters: [50]` of a tokeniser make `{name}-l1-k50`, `{name}-l2-k50`."""
+    things = merged.values["tokenisers"]
+    thing = things.pop(name)
+    swept = {key: thing.pop(key) for key in SWEPT if thing.get(key) is not None}
+    here = f"{merged.origin(('tokenisers', name, next(iter(swept))))}: tokenisers.{name}"
+    for key, numbers in swept.items():
+        _check_numbers(f"{here}.{key}", numbers)
+    for values in itertools.product(*swept.values()):
+        chosen = dict(zip(swept, map(int, values), strict=True))
+        each = "-".join([name, *(f"{SWEPT[key][1]}{value}" for key, value in chosen.items())])
+        _check_new(here, merged, "tokenisers", [each])
+        block = {SWEPT[key][0]: value for key, value in chosen.items()}
+        things[each] = _overlaid(thing, {"kmeans": block})
+        merged.spread["tokenisers", each] = ("tokenisers", name)
+
+
+def _check_numbers(here: str, numbers: Any) -> None:
+    whole = isinstance(numbers, list) and all(str(number).isdecimal() for number in numbers)
+    if not numbers or not whole or len(set(map(int, numbers))) < len(numbers):
+        raise ValueError(f"{here}: should be a list of different whole numbers")
+
+
+def _check_new(here: str, merged: Merged, section: str, names: Sequence[str]) -> None:
+    for name in names:
+        if name in merged.values[section]:
+            raise ValueError(f"{here}: there is a {section}.{name} already")
 
 
 def _overlaid(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,12 @@
 """Things of the wrong kind for what is built from them, and HuBERTs that are not there."""
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
 from slamflow.config.schema import Config
+from slamflow.config.schema_units import Hubert
 
 Problem = tuple[tuple[str, ...], str]
 
@@ -64,6 +66,26 @@ def _huberts(config: Config, root: Path) -> Iterator[Problem]:
                 _checkpoint_layers(root, hubert.path)
             except ValueError as error:
                 yield ("huberts", name, "path"), str(error)
+        if hubert.targets:
+            yield from _targets(config, name, hubert.targets)
+        if hubert.initial and not config.huberts[hubert.initial].training:
+            problem = f"{hubert.initial} is not trained here"
+            yield ("huberts", name, "initial"), problem
+
+
+def _targets(config: Config, name: str, targets: str) -> Iterator[Problem]:
+    tokeniser, path = config.tokenisers[targets], ("huberts", name, "targets")
+    if tokeniser.features == "phones":
+        yield path, f"{targets} are true phones, which a HuBERT is to find by itself"
+    rate = _frame_rate(config.huberts[name])
+    if tokeniser.features == "mfcc" and tokeniser.kmeans and tokeniser.kmeans.frame_rate != rate:
+        problem = f"has {tokeniser.kmeans.frame_rate} frames a second, {name} has {rate:g}"
+        yield path, f"{targets} {problem}: set its kmeans.frame_rate"
+
+
+def _frame_rate(hubert: Hubert) -> float:
+    assert hubert.training is not None
+    return 16_000 / math.prod(hubert.training.architecture.conv_stride)
 
 
 def _tokenisers(config: Config, root: Path) -> Iterator[Problem]:
@@ -76,10 +98,8 @@ def _tokenisers(config: Config, root: Path) -> Iterator[Problem]:
             if layers is not None and tokeniser.kmeans.layer > layers:
                 problem = f"is {tokeniser.kmeans.layer}, and {tokeniser.hubert} has {layers} layers"
                 yield ("tokenisers", name, "kmeans", "layer"), problem
-        if tokeniser.quality:
-            yield from _two_alphabets(config, name, tokeniser.corpora)
         if tokeniser.features == "phones":
-            yield from _without_phones(config, "tokenisers", name, tokeniser.corpora)
+            yield from _without_phones(config, "tokenisers", name, tokeniser.corpora or [])
 
 
 def _mixtures(config: Config) -> Iterator[Problem]:
@@ -111,29 +131,15 @@ def _without_phones(
             yield (section, name, "corpora"), f"the phones of {corpus} are not known"
 
 
-def _two_alphabets(config: Config, name: str, corpora: list[str]) -> Iterator[Problem]:
-    """Phones of different sources have different names, and are not to be counted together."""
-    alphabets: dict[str, str] = {}
-    for corpus in corpora:
-        speech, alignment = config.corpora[corpus].speech, config.corpora[corpus].alignment
-        engine = config.synthesisers[speech.synthesiser] if speech else None
-        if engine and engine.knows_phones:
-            alphabets[engine.engine] = corpus
-        elif alignment and alignment.knows_phones:
-            alphabets[alignment.engine] = corpus
-    if len(alphabets) > 1:
-        found = ", ".join(f"{corpus} ({engine})" for engine, corpus in alphabets.items())
-        problem = f"the phones of {found} have different names: measure it without one of them"
-        yield ("tokenisers", name, "quality"), problem
-
-
 def _layers(config: Config, root: Path, hubert: str) -> int | None:
     """The layers of a HuBERT; None where its checkpoint cannot be read."""
     found = config.huberts[hubert]
     if found.training:
         return found.training.architecture.layers
+    if found.path is None:
+        return None
     try:
-        return _checkpoint_layers(root, str(found.path))
+        return _checkpoint_layers(root, found.path)
     except ValueError:
         return None
 

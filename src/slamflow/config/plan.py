@@ -100,12 +100,40 @@ class Plan:
         return [f"{RESULTS}/text/{training}.parquet"] if training else []
 
     def hubert(self, tokeniser: str) -> list[str]:
-        """The weights of a tokeniser's HuBERT, if it has one."""
+        """The weights of a tokeniser's HuBERT, or the list of the download that has them.
+
+        None, where they come from the hub when they are needed.
+        """
         name = self.config.tokenisers[tokeniser].hubert
         if name is None:
             return []
-        path = self.config.huberts[name].path
-        return [f"{path or f'{RESULTS}/huberts/{name}'}/model.safetensors"]
+        found = self.config.huberts[name]
+        if found.download:
+            return [f"{RESULTS}/downloads/{found.download}.parquet"]
+        if found.training:
+            return [f"{RESULTS}/huberts/{name}/model.safetensors"]
+        return [f"{found.path}/model.safetensors"] if found.path else []
+
+    def converted(self, tokeniser: str) -> list[str]:
+        """The list of the download that a codebook is converted from, if it is from one."""
+        kmeans = self.config.tokenisers[tokeniser].kmeans
+        download = kmeans.download if kmeans else None
+        return [f"{RESULTS}/downloads/{download}.parquet"] if download else []
+
+    def gate(self, tokeniser: str) -> list[str]:
+        """The quality of a tokeniser, if it has to be good enough before others build on it."""
+        quality = self.config.tokenisers[tokeniser].quality
+        gated = quality is not None and quality.least_gain is not None
+        return [f"{RESULTS}/tokenisers/{tokeniser}/quality.json"] if gated else []
+
+    def initial(self, hubert: str) -> list[str]:
+        """The weights that a HuBERT's training goes on from, if it does."""
+        name = self.config.huberts[hubert].initial
+        return [f"{RESULTS}/huberts/{name}/model.safetensors"] if name else []
+
+    def targets(self, hubert: str) -> str:
+        """The tokeniser whose units a HuBERT learns to predict."""
+        return str(self.config.huberts[hubert].targets)
 
     def codebook(self, tokeniser: str) -> str:
         """What says which units a tokeniser has."""
@@ -129,10 +157,16 @@ class Plan:
 
     def qualities(self) -> list[str]:
         """The quality of each tokeniser that an evaluated model uses, where it is measured."""
-        used = dict.fromkeys(self.tokeniser(model) for model, _ in self.evaluated())
+        return self._qualities(self.tokeniser(model) for model, _ in self.evaluated())
+
+    def all_qualities(self) -> list[str]:
+        """The quality of each tokeniser that is measured."""
+        return self._qualities(self.config.tokenisers)
+
+    def _qualities(self, tokenisers: Iterable[str]) -> list[str]:
         return [
             f"{RESULTS}/tokenisers/{name}/quality.json"
-            for name in used
+            for name in dict.fromkeys(tokenisers)
             if self.config.tokenisers[name].quality
         ]
 
@@ -266,6 +300,8 @@ def _trait(thing: Any, key: str) -> str:
         return str(thing.alignment is not None)
     if key == "trained":
         return str(thing.training is not None)
+    if key == "measured":
+        return str(thing.quality is not None)
     return str(getattr(thing, key))
 
 

@@ -42,11 +42,15 @@ class Weights(Block):
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
+        self.check_place()
+        return self
+
+    def check_place(self) -> None:
+        """Raise ValueError unless the weights are in one place."""
         if (self.model is None) == (self.download is None):
             raise ValueError("needs either `model` or `download`")
         if self.download and self.revision:
             raise ValueError("the revision is that of the download: leave `revision` out")
-        return self
 
 
 class Neural(Weights):
