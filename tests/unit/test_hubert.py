@@ -8,7 +8,7 @@ import torch
 from small_huberts import IN_USE, config, save
 from transformers import HubertModel, Wav2Vec2FeatureExtractor
 
-from slamflow.tokeniser import convolutions, hubert, hubert_convolutions, kmeans
+from slamflow.tokeniser import convolutions, hubert, hubert_projection, kmeans
 
 SHAPES = {
     "base": {"feat_extract_norm": "group", "do_stable_layer_norm": False},
@@ -76,12 +76,12 @@ def test_any_utterance_in_any_batch_is_as_transformers_has_it_alone(
     model = hubert.load(weights)
     assert model.frames(16_000) == {320: 49, 640: 24}[model.hop]
     theirs = HubertModel.from_pretrained(tmp_path).eval()
-    for seed in range(4):
+    for seed in range(3):
         rng = np.random.default_rng(seed)
         drawn = drawn_waves(rng, model)
         layer = int(rng.integers(model.layers + 1))
         block = int(rng.choice([model.hop, 9 * model.hop, 32_000]))
-        monkeypatch.setitem(hubert_convolutions.BLOCK, "cpu", block)
+        monkeypatch.setitem(hubert_projection.BLOCK, "cpu", block)
         batched = hubert.features(model, drawn, layer)
         order = rng.permutation(len(drawn))
         shuffled = hubert.features(model, [drawn[i] for i in order], layer)

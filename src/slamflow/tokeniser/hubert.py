@@ -5,6 +5,12 @@ utterances: through the group norm over time, the positional convolution and, in
 Here statistics are taken over, and attention goes to, what is really there, and the layers above
 the tapped one do not run. The result of an utterance equals that of transformers' model for it
 alone, up to rounding.
+
+Utterances of more than WINDOW seconds are the exception: their statistics, convolutions and
+positions are still those of the whole, but attention sees WINDOW seconds at a time, so that time
+grows with length and not with its square. On ten minutes of read speech (LibriSpeech, a speaker
+every 12 s; the pocket HuBERT, layer 3) features then differ from the whole computation by 5 % of
+their RMS, and 9 % of the units of 500 and 3 % of those of 100 are others.
 """
 
 import json
@@ -19,12 +25,11 @@ from torch import nn
 from transformers import HubertModel
 
 from slamflow import files
-from slamflow.tokeniser import convolutions, hubert_convolutions, hubert_windows
+from slamflow.tokeniser import convolutions, hubert_convolutions, hubert_projection, hubert_windows
 
 SAMPLING_RATE = 16_000  # Hz
-WHOLE = 60.0  # seconds; what is longer goes through the transformer in windows
-WINDOW = 40.0  # seconds
-OVERLAP = 8.0  # seconds on both sides of what is kept of a window
+WINDOW = 300.0  # seconds; longer utterances go through the transformer in windows of these
+OVERLAP = 30.0  # seconds on both sides of what is kept of a window
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,9 @@ def load(weights: Path, device: str = "cpu") -> Hubert:
         raise ValueError(f"{folder}: its weights lack {missing[0]} and {len(missing) - 1} others")
     preprocessor = folder / convolutions.PREPROCESSOR
     settings = json.loads(preprocessor.read_text()) if preprocessor.exists() else {}
+    if torch.device(device).type == "cuda":
+        # float32 is float32 in the positional convolution, too
+        torch.backends.cudnn.allow_tf32 = False
     model = model.eval().to(device)
     prepared = hubert_convolutions.prepare(model)
     return Hubert(
@@ -115,14 +123,14 @@ def features(
     """
     assert 0 <= layer <= hubert.layers, layer
     assert all(len(wave) >= hubert.receptive for wave in waves)
-    projected = hubert_convolutions.project(
+    projected = hubert_projection.project(
         hubert.model, hubert.convolutions, waves, hubert.normalised, dtype
     )
     found: list[torch.Tensor] = [torch.empty(0)] * len(waves)
     with torch.autocast(hubert.model.device.type, dtype, enabled=dtype != torch.float32):
         short = []
         for index, hidden in enumerate(projected):
-            if len(hidden) * hubert.hop > WHOLE * SAMPLING_RATE:
+            if len(hidden) * hubert.hop > WINDOW * SAMPLING_RATE:
                 found[index] = _in_windows(hubert, hidden, layer)
             else:
                 short.append(index)

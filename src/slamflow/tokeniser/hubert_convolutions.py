@@ -1,8 +1,4 @@
-"""The convolutions of a HuBERT as matrix products over the frames of many waves at once.
-
-What comes in is cut into blocks, so memory is bounded and intermediate results stay in the cache.
-Blocks share nothing but the weights and the statistics of their wave: where they are cut, and what
-else is in the batch, changes rounding alone.
+"""The convolutions of a HuBERT as matrix products.
 
 The group norm over time after the first convolution never sees its output. That output is
 linear in the wave, y = w · x(t) for the patch x(t) of `kernel` samples, so its mean over time is
@@ -10,7 +6,7 @@ w · mean(x) and its variance wᵀ cov(x) w. Both are taken in float64 from the 
 wave, and the norm becomes a factor on the weights and an offset, each wave's own.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from slamflow.tokeniser import convolutions
-
-BLOCK = {"cpu": 2 * 16_000, "cuda": 240 * 16_000}  # samples in a block
-_PATCHES = 1 << 18  # of which statistics are taken at a time
+_PATCHES = 1 << 15  # of which statistics are taken at a time
 
 
 @dataclass(frozen=True)
@@ -61,8 +54,8 @@ def prepare(model: Any) -> list[Convolution]:
 
 
 @dataclass(frozen=True)
-class _Wave:
-    """A wave and its own first convolution, which takes (sample - mean) / deviation."""
+class Wave:
+    """A wave on the device, and its own first convolution, of (sample - mean) / deviation."""
 
     samples: torch.Tensor
     frames: int
@@ -72,75 +65,20 @@ class _Wave:
     bias: torch.Tensor | None
 
 
-@torch.inference_mode()
-def project(
-    model: Any,
-    layers: Sequence[Convolution],
-    waves: Sequence[torch.Tensor],
-    normalised: bool,
-    dtype: torch.dtype,
-) -> list[torch.Tensor]:
-    """Convolutions and feature projection of each wave: float32 [frames, dimension].
-
-    Args:
-        model: the HubertModel that `layers` were made of.
-        waves: float32 [samples], each long enough for a frame.
-        normalised: waves are brought to mean 0 and variance 1 first.
-        dtype: of the convolutions but the first, and of the projection.
-    """
-    device = model.device
-    hop = convolutions.hop([layer.stride for layer in layers])
-    receptive = convolutions.receptive([c.kernel for c in layers], [c.stride for c in layers])
-    prepared = [_first(layers[0], wave, normalised, hop, receptive, device) for wave in waves]
-    rest = [_cast(layer, dtype) for layer in layers[1:]]
-    found: list[list[torch.Tensor]] = [[] for _ in waves]
-    for block in _blocks([wave.frames for wave in prepared], BLOCK[device.type] // hop):
-        pieces = [
-            prepared[index].samples[start * hop : (stop - 1) * hop + receptive].to(device)
-            for index, start, stop in block
-        ]
-        hidden, starts = _rows(layers[0], [prepared[index] for index, *_ in block], pieces, hop)
-        for layer in rest:
-            hidden = _finish(layer, _convolve(layer, hidden.to(dtype), layer.taps, layer.bias))
-        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-            projected = model.feature_projection(hidden.float()).float()
-        for (index, start, stop), place in zip(block, starts, strict=True):
-            found[index].append(projected[place : place + stop - start])
-    return [parts[0] if len(parts) == 1 else torch.cat(parts) for parts in found]
-
-
-def _blocks(frames: Sequence[int], size: int) -> Iterator[list[tuple[int, int, int]]]:
-    """Pieces (wave, first frame, end) that together have `size` frames at most."""
-    block: list[tuple[int, int, int]] = []
-    room = size
-    for index, total in enumerate(frames):
-        start = 0
-        while start < total:
-            stop = min(total, start + room)
-            block.append((index, start, stop))
-            room -= stop - start
-            start = stop
-            if not room:
-                yield block
-                block, room = [], size
-    if block:
-        yield block
-
-
-def _first(
+def first(
     layer: Convolution,
     wave: torch.Tensor,
     normalised: bool,
     hop: int,
     receptive: int,
     device: torch.device,
-) -> _Wave:
+) -> Wave:
     """The first convolution as it is for this wave, its group norm included."""
     frames = (len(wave) - receptive) // hop + 1
-    samples = wave.to(device)
+    samples = wave.to(device).contiguous()
     mean, deviation = _moments(samples) if normalised else (0.0, 1.0)
     if not isinstance(layer.norm, nn.GroupNorm):
-        return _Wave(samples, frames, mean, deviation, layer.taps, layer.bias)
+        return Wave(samples, frames, mean, deviation, layer.taps, layer.bias)
     assert layer.norm.num_groups == layer.norm.num_channels
     count = (len(samples) - layer.kernel) // layer.stride + 1
     parts = samples.as_strided((count, layer.kernel), (layer.stride, 1)).split(_PATCHES)
@@ -154,7 +92,7 @@ def _first(
     gain = layer.norm.weight.double() / torch.sqrt(variance + layer.norm.eps)
     offset = layer.norm.bias.double() - middle @ weight * gain  # a bias of its own cancels
     taps = list((weight * gain).float().split(layer.stride))
-    return _Wave(samples, frames, mean, deviation, taps, offset.float())
+    return Wave(samples, frames, mean, deviation, taps, offset.float())
 
 
 def _moments(samples: torch.Tensor) -> tuple[float, float]:
@@ -165,32 +103,7 @@ def _moments(samples: torch.Tensor) -> tuple[float, float]:
     return mean, (squares / len(samples) + 1e-7) ** 0.5
 
 
-def _rows(
-    layer: Convolution, waves: Sequence[_Wave], pieces: Sequence[torch.Tensor], hop: int
-) -> tuple[torch.Tensor, list[int]]:
-    """The first convolution of pieces one after the other, and the frame at which each begins.
-
-    Each begins at a whole frame; the frames that see two pieces are nobody's.
-    """
-    rows = hop // layer.stride
-    starts, lengths, place = [], [], 0
-    for piece in pieces:
-        starts.append(place)
-        lengths.append((len(piece) - layer.kernel) // layer.stride + 1)
-        place += -(-len(piece) // hop)
-    total = starts[-1] * rows + lengths[-1]
-    hidden = pieces[0].new_zeros(total, layer.taps[0].shape[1])
-    for wave, piece, start, length in zip(waves, pieces, starts, lengths, strict=True):
-        if wave.mean or wave.deviation != 1:
-            piece = (piece - wave.mean) / wave.deviation
-        target = hidden[start * rows : start * rows + length]
-        _convolve(layer, piece[:, None], wave.taps, wave.bias, target)
-    if isinstance(layer.norm, nn.GroupNorm):
-        return layer.activation(hidden), starts
-    return _finish(layer, hidden), starts
-
-
-def _convolve(
+def convolve(
     layer: Convolution,
     hidden: torch.Tensor,
     taps: Sequence[torch.Tensor],
@@ -217,7 +130,8 @@ def _convolve(
     return target
 
 
-def _finish(layer: Convolution, hidden: torch.Tensor) -> torch.Tensor:
+def finish(layer: Convolution, hidden: torch.Tensor) -> torch.Tensor:
+    """Norm over channels, if there is one, and activation of [frames, channels]."""
     if isinstance(layer.norm, nn.LayerNorm):
         norm = layer.norm
         hidden = functional.layer_norm(
@@ -226,7 +140,8 @@ def _finish(layer: Convolution, hidden: torch.Tensor) -> torch.Tensor:
     return layer.activation(hidden)
 
 
-def _cast(layer: Convolution, dtype: torch.dtype) -> Convolution:
+def cast(layer: Convolution, dtype: torch.dtype) -> Convolution:
+    """The same with weights of `dtype`."""
     bias = None if layer.bias is None else layer.bias.to(dtype)
     taps = [tap.to(dtype) for tap in layer.taps]
     return Convolution(layer.kernel, layer.stride, taps, bias, layer.norm, layer.activation)
