@@ -55,13 +55,11 @@ def _attend(
         if not documents:
             return _causal(query, key, value, scaling).transpose(1, 2), None
         sizes = [count * length for count, length in documents]
-        parts = zip(*(tensor.split(sizes, 2) for tensor in (query, key, value)), strict=True)
-        found = [
-            _causal(*(tensor[0].unflatten(1, pair).transpose(0, 1) for tensor in part), scaling)
-            .transpose(1, 2)
-            .flatten(0, 1)
-            for part, pair in zip(parts, documents, strict=True)
-        ]
+        parts = zip(*(tensor[0].split(sizes, 1) for tensor in (query, key, value)), strict=True)
+        found = []
+        for part, pair in zip(parts, documents, strict=True):
+            q, k, v = (tensor.unflatten(1, pair).transpose(0, 1) for tensor in part)
+            found.append(_causal(q, k, v, scaling).transpose(1, 2).flatten(0, 1))
         return torch.cat(found)[None], None
 
 

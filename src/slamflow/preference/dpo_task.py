@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from slamflow import files
-from slamflow.lm import saved
+from slamflow.lm import attention, saved
 from slamflow.preference import likelihood
 from slamflow.tables import references as references_table
 from slamflow.training import artefacts, order
@@ -53,6 +53,8 @@ class Alignment:
         self.seed = int(training.get("seed", 0))
         kind = "cpu" if place.device == "cpu" else "cuda"
         self.micro_batch = place.micro_batch(MICRO_BATCH[kind], self.batch)
+        if place.device == "cpu":
+            attention.by_documents(self.model)
 
     def micro_batches(self, step: int) -> Sequence[np.ndarray]:
         """Numbers of pairs, of similar lengths in a micro-batch."""

@@ -93,8 +93,10 @@ class MuonAndAdamW(torch.optim.AdamW):
             if not state:
                 state["step"] = torch.zeros(())  # not used, but AdamW looks for it in each state
                 state["momentum"] = torch.zeros_like(parameter)
-            momentum = state["momentum"].lerp_(parameter.grad, 1 - self.momentum)
-            wanted.append(parameter.grad.lerp(momentum, self.momentum))
+            gradient = parameter.grad
+            assert gradient is not None
+            momentum = state["momentum"].lerp_(gradient, 1 - self.momentum)
+            wanted.append(gradient.lerp(momentum, self.momentum))
         for parameter, update in zip(parameters, _all_orthogonal(wanted, self.dtype), strict=True):
             parameter.mul_(1 - rate * decay)
             parameter.add_(update, alpha=-rate * 0.2 * max(parameter.shape) ** 0.5)
