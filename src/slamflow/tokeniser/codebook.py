@@ -1,6 +1,6 @@
 """What a tokeniser's file says of itself, without torch.
 
-`kmeans.safetensors` holds the centroids and, as metadata, what they were fitted on; `phones.json`
+`kmeans.safetensors` holds the centroids and, as metadata, what they belong to; `phones.json`
 lists the phones that are the units of a topline.
 """
 
@@ -20,7 +20,7 @@ REPAIR = "delete it and run snakemake again to make it anew"
 
 @dataclass(frozen=True)
 class Origin:
-    """What a codebook was fitted on.
+    """What a codebook was fitted on, or converted for.
 
     Attributes:
         features: hubert or mfcc.
@@ -29,8 +29,10 @@ class Origin:
         dimension: width of the features.
         frame_rate: frames a second.
         hubert: SHA-256 of the HuBERT's model.safetensors; empty for MFCC.
-        frames: frames that were asked for; the corpora may have fewer.
-        seed: drew the frames and the first centroids.
+        frames: frames that were asked for; the corpora may have fewer. 0 if it was converted.
+        seed: drew the frames and the first centroids; 0 if it was converted.
+        padding: samples of zeros before and after each wave.
+        converted: SHA-256 of the file that it was converted from; empty if it was fitted here.
     """
 
     features: str
@@ -41,6 +43,8 @@ class Origin:
     hubert: str
     frames: int
     seed: int
+    padding: int = 0
+    converted: str = ""
 
 
 def write(centroids: np.ndarray, origin: Origin, path: Path) -> None:
