@@ -1,4 +1,4 @@
-"""HuBERT's training: its data, its batches, and a killed run that ends in the same weights."""
+"""HuBERT's training: its batches, its loss, and a killed run that ends in the same weights."""
 
 import math
 import os
@@ -15,63 +15,12 @@ import pytest
 import speech_tables
 import torch
 import training_job
-from small_huberts import save
-from transformers import HubertConfig, HubertModel
+from hubert_trainings import CLUSTERS, CONFIG, HOP, ONE, RECEPTIVE, fit, prepare
+from transformers import HubertModel
 
 from slamflow import files
-from slamflow.tables import speech as speech_table
-from slamflow.tables import units as units_table
-from slamflow.tokeniser import (
-    features,
-    hubert,
-    hubert_architecture,
-    hubert_data,
-    hubert_task,
-    kmeans,
-    units,
-    utterances,
-)
+from slamflow.tokeniser import hubert, hubert_data, hubert_task
 from slamflow.training.rank import Place
-
-CONFIG: dict[str, Any] = {
-    "architecture": {
-        "conv_dim": [24, 24, 32],
-        "conv_kernel": [40, 8, 4],
-        "conv_stride": [20, 8, 4],
-        "norm": "group",
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "layers": 2,
-        "heads": 2,
-        "position_kernel": 8,
-        "position_groups": 4,
-    },
-    "crop_seconds": 1.0,
-    "batch_seconds": 6.0,
-    "mask_share": 0.08,
-    "mask_frames": 5,
-    "steps": 40,
-    "learning_rate": 5.0e-3,
-    "warmup": 0.1,
-    "clip": 1.0,
-    "seed": 1,
-}
-HOP, RECEPTIVE, CLUSTERS = 640, 40 + 7 * 20 + 3 * 160, 8
-ONE = {"threads": 1, "device": "cpu"}
-
-
-def prepare(
-    folder: Path, speech: Path, codebook: Path, identity: str = "a", hubert: Path | None = None
-) -> hubert_data.Stream:
-    hubert_data.prepare(folder, [speech], codebook, hubert, HOP, RECEPTIVE, identity, ONE, "test")
-    return hubert_data.Stream.open(folder)
-
-
-def fit(speech: Path, folder: Path, hubert: Path | None = None, layer: int = 0) -> Path:
-    kind = "hubert" if hubert else "mfcc"
-    config = {"features": kind, "layer": layer, "clusters": CLUSTERS, "frames": 1000, "seed": 1}
-    kmeans.fit(config, hubert, [speech], folder / "kmeans.safetensors", ONE)
-    return folder / "kmeans.safetensors"
 
 
 @pytest.fixture(scope="module")
@@ -99,58 +48,6 @@ def make(
     )
 
 
-def test_stream_holds_each_wave_and_its_targets(speech: Path, data: Path) -> None:
-    stream = hubert_data.Stream.open(data)
-    rows = files.read_table(speech, speech_table.SCHEMA).to_pylist()
-    frames = [math.ceil(round(row["duration"] * features.SAMPLING_RATE) / HOP) for row in rows]
-    assert len(stream.targets) == sum(frames)
-    first = frames[0]
-    wave, targets = stream.crop(first, 5)  # the second utterance's beginning
-    assert wave.shape == (4 * HOP + RECEPTIVE,) and targets.shape == (5,)
-    assert np.abs(wave).max() > 0
-    assert stream.targets[stream.targets != hubert_data.NONE].max() == 7
-    last, _ = stream.crop(sum(frames) - 1, 1)
-    assert len(last) == RECEPTIVE
-
-
-def test_targets_are_the_units_of_the_tokeniser(speech: Path, tmp_path: Path) -> None:
-    convolutions = {"conv_kernel": (40, 8, 4), "conv_stride": (20, 8, 4)}  # as CONFIG's
-    weights = save(tmp_path, **convolutions)
-    codebook = fit(speech, tmp_path, weights, layer=2)
-    stream = prepare(tmp_path / "d", speech, codebook, hubert=weights)
-    units.extract({}, codebook, weights, speech, tmp_path / "u.parquet", ONE)
-    first = 0
-    for row in files.read_table(tmp_path / "u.parquet", units_table.SCHEMA).to_pylist():
-        wanted = np.repeat(row["units"], row["durations"]).tolist()
-        samples = round(row["duration"] * features.SAMPLING_RATE)
-        frames = math.ceil(samples / HOP)
-        found = stream.targets[first : first + frames].tolist()
-        assert found == wanted + [hubert_data.NONE] * (frames - len(wanted))
-        assert 0 <= frames - len(wanted) <= 2
-        first += frames
-    assert first == len(stream.targets)
-
-
-def test_targets_of_mfcc_are_those_of_the_middle_of_each_frame(
-    speech: Path, codebook: Path, data: Path
-) -> None:
-    stream, first = hubert_data.Stream.open(data), 0
-    _, centroids = units.open_tokeniser(codebook, None, ONE)
-    for _, wave in utterances.read(speech, features.SAMPLING_RATE, None):
-        frames = (len(wave) - RECEPTIVE) // HOP + 1
-        mfcc = features.mfcc(torch.from_numpy(wave), frames, RECEPTIVE // 2, HOP)
-        wanted = kmeans.assign(mfcc, centroids).tolist()
-        assert stream.targets[first : first + frames].tolist() == wanted
-        first += math.ceil(len(wave) / HOP)
-
-
-def test_targets_of_another_frame_rate_are_refused(speech: Path, tmp_path: Path) -> None:
-    weights = save(tmp_path, conv_stride=(20, 8, 2))
-    codebook = fit(speech, tmp_path, weights, layer=1)
-    with pytest.raises(ValueError, match=r"gives 50 units a second, but .* makes 25 frames"):
-        prepare(tmp_path / "d", speech, codebook, hubert=weights)
-
-
 def test_frames_without_a_target_do_not_count(data: Path, tmp_path: Path) -> None:
     task = make(data, tmp_path)
     (batch,) = task.micro_batches(0)
@@ -163,17 +60,6 @@ def test_frames_without_a_target_do_not_count(data: Path, tmp_path: Path) -> Non
     after = [task.weight(0), float(task.forward(task.model, batch)["loss"].detach())]
     assert after[0] == sum((lost[f : f + task.crop] != hubert_data.NONE)[m].sum() for f, m in batch)
     assert after[0] < 0.6 * before[0] and after[1] < 0.6 * before[1]
-
-
-def test_targets_are_prepared_once_and_anew_for_another_identity(
-    speech: Path, codebook: Path, tmp_path: Path
-) -> None:
-    prepare(tmp_path / "d", speech, codebook)
-    before = (tmp_path / "d" / hubert_data.TARGETS).stat().st_mtime_ns
-    prepare(tmp_path / "d", speech, codebook)
-    assert (tmp_path / "d" / hubert_data.TARGETS).stat().st_mtime_ns == before
-    prepare(tmp_path / "d", speech, codebook, "b")
-    assert (tmp_path / "d" / hubert_data.TARGETS).stat().st_mtime_ns > before
 
 
 def test_loss_does_not_depend_on_micro_batches(data: Path, tmp_path: Path) -> None:
@@ -235,32 +121,6 @@ def test_left_out_layers_have_gradients_of_zero(data: Path, tmp_path: Path) -> N
         assert parameter.grad is not None, name
         assert (".layers." in name) == (not parameter.grad.any()), name
     assert task.model.targets.shape == (CLUSTERS, 6)
-
-
-def test_published_base_architecture(tmp_path: Path) -> None:
-    architecture = {
-        "conv_dim": [512] * 7,
-        "conv_kernel": [10, 3, 3, 3, 3, 2, 2],
-        "conv_stride": [5, 2, 2, 2, 2, 2, 2],
-        "hidden_size": 768,
-        "intermediate_size": 3072,
-        "layers": 12,
-        "heads": 12,
-        "position_kernel": 128,
-        "position_groups": 16,
-        "final_size": 256,
-        "dropout": 0.1,
-        "layer_drop": 0.05,
-    }
-    with torch.device("meta"):  # shapes without memory
-        made = hubert_architecture.build(architecture, 500, 0)
-        made.hubert.config.save_pretrained(tmp_path)
-        opened = HubertModel(HubertConfig.from_pretrained(tmp_path))
-    assert sum(p.numel() for p in made.hubert.parameters()) == 94_371_712  # Hsu et al.: 95M
-    assert (made.project.out_features, made.targets.shape) == (256, (500, 256))
-    assert opened.config.layerdrop == 0.05 and opened.config.hidden_dropout == 0.1
-    shapes = [{n: t.shape for n, t in m.state_dict().items()} for m in (made.hubert, opened)]
-    assert shapes[0] == shapes[1]
 
 
 def test_spans() -> None:
