@@ -78,8 +78,10 @@ def _spread_seeds(merged: Merged, section: str, name: str) -> None:
 def _spread_sweep(merged: Merged, name: str) -> None:
     """`layers: [1, 2]`, `clusters: [50]` of a tokeniser make `{name}-l1-k50`, `{name}-l2-k50`."""
     things = merged.values["tokenisers"]
-    thing = things.pop(name)
-    swept = {key: thing.pop(key) for key in SWEPT if thing.get(key) is not None}
+    swept = {key: things[name][key] for key in SWEPT if things[name].get(key) is not None}
+    if not swept:
+        return
+    thing = {key: value for key, value in things.pop(name).items() if key not in SWEPT}
     here = f"{merged.origin(('tokenisers', name, next(iter(swept))))}: tokenisers.{name}"
     for key, numbers in swept.items():
         _check_numbers(f"{here}.{key}", numbers)
