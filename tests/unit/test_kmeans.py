@@ -12,7 +12,7 @@ from small_huberts import save
 
 from slamflow import files
 from slamflow.tables import speech as speech_table
-from slamflow.tokeniser import codebook, features, kmeans, kmeans_clustering
+from slamflow.tokeniser import codebook, features, kmeans, kmeans_clustering, units
 
 CONFIG = {"features": "mfcc", "clusters": 12, "frames": 1500, "seed": 3}
 ONE = {"threads": 1, "device": "cpu"}
@@ -36,6 +36,21 @@ def test_same_codebook_again_and_from_other_shards(tmp_path: Path) -> None:
     assert centroids.shape == (12, features.DIMENSION)
     assert origin == codebook.Origin("mfcc", 0, 12, 39, 25.0, "", 1500, 3)
     assert codebook.size(tmp_path / "0.safetensors") == 12
+
+
+def test_padding_and_frame_rate_are_part_of_the_codebook(tmp_path: Path) -> None:
+    speech = speech_tables.write(tmp_path / "s.parquet", 12)
+    for kind, config, hop in (
+        ("mfcc", {"frame_rate": 50, "padding": 80}, 320),
+        ("hubert", {"layer": 1, "padding": 320}, 640),
+    ):
+        weights = save(tmp_path) if kind == "hubert" else None
+        path = tmp_path / f"{kind}.safetensors"
+        config |= {"features": kind, "clusters": 8, "frames": 300, "seed": 0}
+        kmeans.fit(config, weights, [speech], path, ONE)
+        opened, centroids = units.open_tokeniser(path, weights, ONE)
+        assert (opened.hop, opened.padding) == (hop, config["padding"])
+        assert centroids.shape == (8, opened.dimension)
 
 
 def test_nearest_centroid() -> None:

@@ -11,7 +11,7 @@ import torch
 from slamflow.tokeniser import decoding, features, hubert
 from slamflow.training.device import prepare
 
-SECONDS = {"cpu": 24.0, "cuda": 1200.0}  # of audio in a batch, unless the machine says otherwise
+SECONDS = {"cpu": 48.0, "cuda": 1200.0}  # of audio in a batch, unless the machine says otherwise
 POOL = 8  # batches of audio among which utterances of like length are sought
 PRECISIONS = ("float32", "bfloat16", "float16")
 

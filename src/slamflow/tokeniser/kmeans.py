@@ -23,7 +23,8 @@ def fit(
 
     Args:
         config: `features` (hubert or mfcc), `layer`, `clusters`, `frames` (fitted on; of whole
-            utterances drawn by seed), `seed`.
+            utterances drawn by seed), `seed`, `padding` (samples of zeros around each wave), and
+            for MFCC `frame_rate` (default: 25 Hz).
         hubert: model.safetensors; None for MFCC.
         speech: speech tables.
         machine: see `encoder.open_encoder`; `data_root`.
@@ -31,7 +32,8 @@ def fit(
     Raises:
         ValueError: the corpora have fewer frames than there are clusters.
     """
-    kind, layer, padding = config["features"], config.get("layer", 0), config.get("padding", 0)
+    kind, layer = config["features"], int(config.get("layer", 0))
+    padding = int(config.get("padding", 0))
     rate = float(config.get("frame_rate") or features.SAMPLING_RATE / features.HOP)
     hop = round(features.SAMPLING_RATE / rate)
     opened = encoder.open_encoder(kind, layer, hubert, machine, padding=padding, hop=hop)
@@ -48,6 +50,7 @@ def fit(
         hubert=opened.identity or "",
         frames=wanted,
         seed=seed,
+        padding=padding,
     )
     codebook.write(centroids, origin, output)
 
@@ -77,7 +80,8 @@ def collect(
         if not places:
             continue
         root = utterances.root(machine)
-        read = utterances.read(path, features.SAMPLING_RATE, root, set(places))
+        workers = utterances.workers(machine)
+        read = utterances.read(path, features.SAMPLING_RATE, root, set(places), workers=workers)
         for _, row, frames in encoder.encode_all(opened, read, path):
             found[places[row["id"]]] = frames.cpu().numpy()
             progress.update(len(found))

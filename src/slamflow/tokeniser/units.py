@@ -109,7 +109,7 @@ def open_tokeniser(
         hubert,
         machine,
         precision=precision,
-        padding=getattr(origin, "padding", 0),
+        padding=origin.padding,
         hop=round(RATE / origin.frame_rate),
     )
     codebook.check(origin, codebook_path, opened.identity, opened.dimension)

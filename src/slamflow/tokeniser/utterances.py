@@ -64,14 +64,16 @@ def read(
 
 
 def _rows(path: Path, wanted: list[str], chosen: set[str] | None) -> Iterator[dict[str, Any]]:
-    with pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False) as file:
+    with pq.ParquetFile(
+        path, page_checksum_verification=True, pre_buffer=False, buffer_size=audio.BUFFER
+    ) as file:
         for name in wanted:
             if speech_table.SCHEMA.field(name) not in list(file.schema_arrow):
                 raise ValueError(
                     f"{path}: has no column `{name}` as it should be; delete it and run snakemake"
                     " again to make it anew"
                 )
-        for batch in file.iter_batches(ROWS, columns=wanted):
+        for batch in file.iter_batches(ROWS, columns=wanted, use_threads=False):
             if chosen is not None:
                 keep = pa.array([name in chosen for name in batch["id"].to_pylist()], pa.bool_())
                 batch = batch.filter(keep)
