@@ -8,7 +8,7 @@ import io
 import json
 import math
 import re
-import zlib
+import tokenize
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 
 from slamflow import files
 from slamflow.tokeniser import codebook, convolutions
-from slamflow.tokeniser.inert_pickle import Made, class_of, follow, of_kind
+from slamflow.tokeniser.inert_pickle import Made, class_of, follow, of_kind, printable, unpacked
 
 SAMPLING_RATE = 16_000  # Hz, of every HuBERT
 LARGEST = 1 << 30  # bytes, unpacked
@@ -104,11 +104,11 @@ def read(path: Path) -> np.ndarray:
         raise FileNotFoundError(f"{path}: no such file")
     try:
         if path.suffix == ".npy":
-            found = np.array(np.load(path, mmap_mode="r", allow_pickle=False))
+            found = _npy(path)
         elif path.suffix == ".safetensors":
             found = _only_tensor(path)
         else:
-            found = _centres(_unpickled(_unpacked(path)))
+            found = _centres(_unpickled(unpacked(path, LARGEST)))
         if found.ndim != 2 or not found.size or found.dtype.kind != "f":
             raise ValueError(f"holds {found.dtype} of shape {found.shape}, not [clusters, size]")
         with np.errstate(over="ignore"):
@@ -116,9 +116,16 @@ def read(path: Path) -> np.ndarray:
         if not np.isfinite(centroids).all():
             raise ValueError("some of its centroids are not finite")
     except (ValueError, OSError, EOFError, SafetensorError) as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
+        reason = printable(str(error).partition("\n")[0]) or type(error).__name__
         raise ValueError(f"{path}: {reason}; not a codebook") from None
     return centroids
+
+
+def _npy(path: Path) -> np.ndarray:
+    try:
+        return np.array(np.load(path, mmap_mode="r", allow_pickle=False))  # sizes are checked first
+    except (tokenize.TokenError, SyntaxError, OverflowError, RecursionError, MemoryError):
+        raise ValueError("its header is damaged") from None
 
 
 def _only_tensor(path: Path) -> np.ndarray:
@@ -130,26 +137,6 @@ def _only_tensor(path: Path) -> np.ndarray:
             return file.get_tensor(names[0])
         except TypeError:  # bfloat16 and the like
             raise ValueError("its tensor is of no type of NumPy's; save it as float32") from None
-
-
-def _unpacked(path: Path) -> bytes:
-    """The bytes of a pickle, of a file that may be compressed."""
-    if path.stat().st_size > LARGEST:
-        raise ValueError(f"larger than {LARGEST >> 20} MiB")
-    data = path.read_bytes()
-    if data.startswith((b"\x78", b"\x1f\x8b")):
-        unpacking = zlib.decompressobj(wbits=32 + zlib.MAX_WBITS)
-        try:
-            data = unpacking.decompress(data, LARGEST + 1)
-        except zlib.error as error:
-            raise ValueError(f"damaged ({error})") from None
-        if len(data) > LARGEST:
-            raise ValueError(f"larger than {LARGEST >> 20} MiB when unpacked")
-        if not unpacking.eof:
-            raise ValueError("damaged (it ends early)")
-    elif data.startswith((b"BZ", b"\xfd7zXZ", b"\x5d\x00", b"\x04\x22\x4d\x18", b"ZF")):
-        raise ValueError("compressed in a way that is not read; save it anew with compress=0")
-    return data
 
 
 def _unpickled(data: bytes) -> Any:

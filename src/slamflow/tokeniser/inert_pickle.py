@@ -6,8 +6,10 @@ of them become records, and steps that are not needed for plain objects are refu
 
 import io
 import pickletools
+import zlib
 from collections.abc import Callable, Container
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 _VALUES = frozenset(
@@ -68,11 +70,40 @@ def follow(stream: io.BytesIO, names: Container[str], build: Build) -> Any:
     raise ValueError("damaged (it ends early)")
 
 
+def unpacked(path: Path, largest: int) -> bytes:
+    """The bytes of a file that may be compressed by zlib or gzip, `largest` at most.
+
+    Raises:
+        ValueError: it is larger, damaged or compressed in another way.
+    """
+    if path.stat().st_size > largest:
+        raise ValueError(f"larger than {largest >> 20} MiB")
+    data = path.read_bytes()
+    if data.startswith((b"\x78", b"\x1f\x8b")):
+        unpacking = zlib.decompressobj(wbits=32 + zlib.MAX_WBITS)
+        try:
+            data = unpacking.decompress(data, largest + 1)
+        except zlib.error as error:
+            raise ValueError(f"damaged ({error})") from None
+        if len(data) > largest:
+            raise ValueError(f"larger than {largest >> 20} MiB when unpacked")
+        if not unpacking.eof:
+            raise ValueError("damaged (it ends early)")
+    elif data.startswith((b"BZ", b"\xfd7zXZ", b"\x5d\x00", b"\x04\x22\x4d\x18", b"ZF")):
+        raise ValueError("compressed in a way that is not read; save it anew with compress=0")
+    return data
+
+
 def class_of(made: Made) -> str:
     """The class of an object, which pickles of protocol 0 and 1 make in a roundabout way."""
     if made.name.endswith("._reconstructor") and made.arguments:
         return str(of_kind(made.arguments[0], Named).name)
     return made.name
+
+
+def printable(text: str) -> str:
+    """The beginning of a text that others chose, fit for a message."""
+    return "".join(c if c.isprintable() else "?" for c in text[:200])
 
 
 def of_kind(value: Any, kind: type) -> Any:
@@ -132,7 +163,7 @@ def _named(stack: list[Any], argument: Any, names: Container[str]) -> Named:
     else:
         name = argument.replace(" ", ".", 1)
     if name not in names:
-        raise ValueError("asks for " + "".join(c if c.isprintable() else "?" for c in name[:100]))
+        raise ValueError(f"asks for {printable(name)}")
     return Named(name)
 
 
