@@ -1,7 +1,7 @@
 """Turn a shard of speech into units without repeats."""
 
 from slamflow import commandline, logs
-from slamflow.tokeniser import units
+from slamflow.tokeniser import hubert_places, units
 
 
 def main() -> None:
@@ -9,6 +9,8 @@ def main() -> None:
     args = parser.parse_args()
     with logs.capture(args.log):
         hubert = args.hubert[0] if args.hubert else None
+        if place := args.config.get("hubert"):
+            hubert = hubert_places.weights(place, args.machine)
         label = f"extract_units {args.units.parent.name}/{args.units.stem}"
         units.extract(
             args.config, args.codebook, hubert, args.speech, args.units, args.machine, label

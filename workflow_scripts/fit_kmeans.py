@@ -1,13 +1,15 @@
 """Fit the codebook of a tokeniser."""
 
 from slamflow import commandline, logs
-from slamflow.tokeniser import kmeans
+from slamflow.tokeniser import hubert_places, kmeans
 
 
 def main() -> None:
     args = commandline.parser(__doc__, "codebook", several=("speech", "hubert")).parse_args()
     with logs.capture(args.log):
         hubert = args.hubert[0] if args.hubert else None
+        if place := args.config.get("hubert"):
+            hubert = hubert_places.weights(place, args.machine)
         label = f"fit_kmeans {args.codebook.parent.name}"
         kmeans.fit(args.config, hubert, args.speech, args.codebook, args.machine, label)
 
