@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from slamflow.config.load import load
+from slamflow.config.plan import Plan
 from slamflow.config.schema_texts import GeneratedSource
 
 ROOT = Path(__file__).parents[2]
@@ -238,5 +239,16 @@ def test_alignments_need_texts() -> None:
     aligned = "corpora: {librispeech: {alignment: {engine: sphinx}}}"
     assert error(aligned, "real") == (
         "command line: corpora.librispeech.alignment: needs texts: name `source.transcripts`, or a"
-        " list of segments with text"
+        " list of segments with text, or take `engine: sphinx_phones`, which needs none"
     )
+
+
+def test_phones_are_heard_without_texts() -> None:
+    heard = {"corpora": {"librispeech": {"alignment": {"engine": "sphinx_phones"}}}}
+    config = load(ROOT, {"recipe": "real", **heard})
+    found = Plan(config, ROOT).alignments(["tinystories", "librispeech"])
+    assert found == ["results/alignments/librispeech/0000.parquet"]
+    spoken = "corpora: {tinystories: {alignment: {engine: sphinx_phones}}}"
+    assert "is not needed: its voice knows words and phones" in error(spoken, "real")
+    scored = "corpora: {librispeech: {alignment: {engine: sphinx_phones, least_score: -3}}}"
+    assert "corpora.librispeech.alignment" in error(scored, "real")

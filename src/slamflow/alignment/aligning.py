@@ -1,4 +1,4 @@
-"""Words and phones of recorded speech with a text, as a table of alignments."""
+"""Words and phones of recorded speech, as a table of alignments."""
 
 import importlib
 from collections.abc import Mapping
@@ -14,7 +14,8 @@ from slamflow.tables import rejected as rejected_table
 from slamflow.tables import speech as speech_table
 from slamflow.tokeniser import utterances
 
-ENGINES = ("ctc", "sphinx")
+ENGINES = ("ctc", "sphinx", "sphinx_phones")
+TEXTLESS = ("sphinx_phones",)  # engines that need no text
 
 
 def align(
@@ -28,16 +29,17 @@ def align(
     """Write the alignments of a speech table, a row an utterance, in its order.
 
     Args:
-        config: `engine` (ctc or sphinx), the engine's keys, and `least_score` or None: what
-            scores less is held to have another text.
-        machine: `data_root`, `rejected_at_most` (the share of the utterances with a text that may
-            stay unaligned) and the engine's settings.
+        config: `engine` (one of ENGINES), the engine's keys, and `least_score` or None: what scores
+            less is held to have another text.
+        machine: `data_root`, `rejected_at_most` (the share of the utterances that may stay
+            unaligned; those without a text do not count where one is needed) and the engine's
+            settings.
         label: for progress lines.
         log: of the job; beside it lie the unaligned ones if they are too many.
 
     Raises:
         ValueError: there is no such engine or model, or audio cannot be read, or no utterance has
-            a text, or a larger share is unaligned.
+            a text and the engine needs one, or a larger share is unaligned.
     """
     if config["engine"] not in ENGINES:
         raise ValueError(
@@ -45,11 +47,14 @@ def align(
         )
     engine = importlib.import_module(f"slamflow.alignment.{config['engine']}")
     told = files.read_table(speech, speech_table.SCHEMA, ("id", "text"))
-    names, untold = told["id"].to_pylist(), [not texts.given(t) for t in told["text"].to_pylist()]
+    needed = config["engine"] not in TEXTLESS
+    names = told["id"].to_pylist()
+    untold = [needed and not texts.given(text) for text in told["text"].to_pylist()]
     if names and all(untold):
         raise ValueError(
             f"{speech}: none of its {len(names)} utterances has a text: name their texts in"
-            " `source.transcripts`, or remove `alignment`"
+            " `source.transcripts`, take `engine: sphinx_phones`, which needs none, or remove"
+            " `alignment`"
         )
     root = utterances.root(machine)
     read = utterances.read(speech, engine.SAMPLING_RATE, root, columns=("text",))
@@ -58,7 +63,8 @@ def align(
     for done, (index, aligned) in enumerate(engine.align(read, config, machine), 1):
         found[index] = {"id": names[index], **aligned}
         progress.update(done)
-    logs.info(f"{sum(untold)} of {len(names)} utterances have no text")
+    if needed:
+        logs.info(f"{sum(untold)} of {len(names)} utterances have no text")
     lost = [
         {"id": row["id"], "source": row["id"], "reason": row["reason"]}
         for row, without in zip(found, untold, strict=True)
@@ -70,7 +76,7 @@ def align(
         machine["rejected_at_most"],
         output,
         log,
-        repair="mend the texts",
+        repair="mend the texts" if needed else "cut the recordings otherwise",
     )
     columns = {name: [row[name] for row in found] for name in alignments_table.SCHEMA.names}
     files.write_table(

@@ -13,7 +13,7 @@ import math
 import multiprocessing
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from typing import Any
 
@@ -31,6 +31,7 @@ LEAST = 3  # frames of a phone: the states of its model
 BEAM = 1e-200  # the default of 1e-48 loses half of espeak-ng's speech
 LOG = 1024 * math.log(1.0001)  # nats in a unit of pocketsphinx's scores
 FILLERS = ("<", "[")  # first characters of what is no word in the dictionary of noises
+NOISES = ("SIL", "+")  # first characters of what is no phone of a word
 
 
 def align(
@@ -47,13 +48,23 @@ def align(
         config: `least_score`, or None.
         machine: `threads`: how many processes align.
     """
+    calls = ((row["text"], wave, dict(config)) for row, wave in utterances)
+    return spread(_align, calls, machine)
+
+
+def spread(
+    function: Callable[..., texts.Aligned],
+    calls: Iterable[tuple[Any, ...]],
+    machine: Mapping[str, Any],
+) -> Iterator[tuple[int, texts.Aligned]]:
+    """Index and result of each call of a function, in order, by `threads` processes."""
     workers = max(1, int(machine.get("threads") or 1))
     waiting: list[Future[texts.Aligned]] = []
     done = itertools.count()
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         try:
-            for row, wave in utterances:
-                waiting.append(pool.submit(_align, row["text"], wave, dict(config)))
+            for call in calls:
+                waiting.append(pool.submit(function, *call))
                 if len(waiting) >= 8 * workers:
                     yield next(done), waiting.pop(0).result()
             while waiting:
@@ -89,7 +100,7 @@ def _align(text: str | None, wave: np.ndarray, config: Mapping[str, Any]) -> tex
             f"text longer than the audio allows ({count} phones in {seconds:.2f} s)"
         )
     try:
-        found = _passes(" ".join(names), np.clip(np.rint(wave * 32768), -32768, 32767))
+        found = _passes(" ".join(names), wave)
     except RuntimeError as error:
         _decoder.cache_clear()  # what failed half-way is not used again
         return texts.failed(f"cannot be aligned ({error})"[:200])
@@ -101,7 +112,9 @@ def _align(text: str | None, wave: np.ndarray, config: Mapping[str, Any]) -> tex
         those = list(itertools.islice(rest, len(parts)))
         words.append(_label(token, those[0][1], those[-1][2], seconds))
     score = sum(word[3] for word in found) * LOG / max(1, found[-1][2])
-    return texts.aligned(words, _phones(found, seconds), score, config)
+    return texts.aligned(
+        words, covering([phone for word in found for phone in word[4]], seconds), score, config
+    )
 
 
 def _entries(token: str) -> list[str]:
@@ -142,19 +155,16 @@ def pronounced(mnemonics: Sequence[str]) -> list[str] | None:
     return found
 
 
-def _passes(names: str, samples: np.ndarray) -> list[tuple[str, int, int, int, list[Any]]]:
+def _passes(names: str, wave: np.ndarray) -> list[tuple[str, int, int, int, list[Any]]]:
     """(name, first frame, frame after the last, score, phones) of words, pauses and noises."""
-    decoder, raw = _decoder(), samples.astype("<i2").tobytes()
+    decoder = _decoder()
     decoder.set_align_text(names)
     for second in (False, True):
         if second:
             if decoder.hyp() is None:
                 return []
             decoder.set_alignment()
-        decoder.reinit_feat()  # means and noise of the utterance before are forgotten
-        decoder.start_utt()
-        decoder.process_raw(raw, full_utt=True)
-        decoder.end_utt()
+        hear(decoder, wave)
     return [
         (word.name, word.start, word.start + word.duration, word.score,
          [(phone.name, phone.start, phone.start + phone.duration) for phone in word])
@@ -162,21 +172,40 @@ def _passes(names: str, samples: np.ndarray) -> list[tuple[str, int, int, int, l
     ]  # fmt: skip
 
 
+def hear(decoder: Any, wave: np.ndarray) -> None:
+    """Decode a wave, float32 [samples], whatever the decoder has heard before.
+
+    Raises:
+        RuntimeError: it cannot, or the wave is digital silence, of which features have no mean and
+            the result is arbitrary.
+    """
+    samples = np.clip(np.rint(wave * 32768), -32768, 32767)
+    decoder.reinit_feat()  # means and noise of the utterance before are forgotten
+    decoder.start_utt()
+    decoder.process_raw(samples.astype("<i2").tobytes(), full_utt=True)
+    decoder.end_utt()
+    if "nan" in decoder.get_cmn(False):
+        raise RuntimeError("digital silence")
+
+
 def _label(name: str, first: int, after: int, seconds: float) -> dict[str, Any]:
     start, end = first / FRAME_RATE, min(after / FRAME_RATE, seconds)
     return {"label": name, "start": start, "end": end}
 
 
-def _phones(found: list[tuple[str, int, int, int, list[Any]]], seconds: float) -> list[Any]:
-    """Phones and silences that cover the utterance; silences in a row are one, as are noises."""
+def covering(found: Iterable[tuple[str, int, int]], seconds: float) -> list[dict[str, Any]]:
+    """Phones and silences that cover the utterance; silences in a row are one, as are noises.
+
+    Args:
+        found: name, first frame and frame after the last of pocketsphinx's phones.
+        seconds: of the utterance.
+    """
     merged: list[dict[str, Any]] = []
-    for name, _, _, _, phones in found:
-        filler = name.startswith(FILLERS)
-        for phone, first, after in phones:
-            label = _label(SILENCE if filler else phone, first, after, seconds)
-            if merged and label["label"] == SILENCE == merged[-1]["label"]:
-                merged[-1]["end"] = label["end"]
-            else:
-                merged.append(label)
+    for phone, first, after in found:
+        label = _label(SILENCE if phone.startswith(NOISES) else phone, first, after, seconds)
+        if merged and label["label"] == SILENCE == merged[-1]["label"]:
+            merged[-1]["end"] = label["end"]
+        else:
+            merged.append(label)
     merged[-1]["end"] = seconds
     return merged

@@ -27,9 +27,12 @@ def refused(text: str | None, seconds: float, longest: float) -> str | None:
         return NO_TEXT
     if not spoken(text or ""):
         return NOTHING
-    if seconds > longest:
-        return f"too long ({seconds:.1f} s; at most {longest:g} s)"
-    return None
+    return too_long(seconds, longest)
+
+
+def too_long(seconds: float, longest: float) -> str | None:
+    """Why an utterance of this length cannot be tried, if so."""
+    return f"too long ({seconds:.1f} s; at most {longest:g} s)" if seconds > longest else None
 
 
 def failed(reason: str) -> Aligned:
@@ -38,7 +41,7 @@ def failed(reason: str) -> Aligned:
 
 
 def aligned(
-    words: list[dict[str, Any]],
+    words: list[dict[str, Any]] | None,
     phones: list[dict[str, Any]] | None,
     score: float,
     config: Mapping[str, Any],

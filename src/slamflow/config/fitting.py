@@ -40,8 +40,10 @@ def _corpora(config: Config) -> Iterator[Problem]:
         texts = source.kind == "audio" and (
             source.transcripts or source.segments not in ("vad", "libri-light")
         )
-        if corpus.alignment and source.kind == "audio" and not texts:
-            problem = "needs texts: name `source.transcripts`, or a list of segments with text"
+        needed = corpus.alignment and corpus.alignment.needs_text
+        if needed and source.kind == "audio" and not texts:
+            problem = "needs texts: name `source.transcripts`, or a list of segments with text, or"
+            problem += " take `engine: sphinx_phones`, which needs none"
             yield (*path, "alignment"), problem
         heard = getattr(source, "heard_in", None)
         if heard and config.corpora[heard].source.recorded:

@@ -125,6 +125,7 @@ Synthesiser = Annotated[
 class Aligner(Block):
     """How words are found."""
 
+    needs_text: ClassVar[bool] = True
     rejected_at_most: Share = machine(
         0.1, is_about="share of a job's texts that may stay unaligned before the stage fails"
     )
@@ -147,4 +148,17 @@ class SphinxAlignment(Aligner):
     engine: Literal["sphinx"]
 
 
-Alignment = Annotated[CtcAlignment | SphinxAlignment, Field(discriminator="engine")]
+class SphinxPhonesAlignment(Block):
+    """Phones that pocketsphinx hears, for English speech without a text; no words."""
+
+    knows_phones: ClassVar[bool] = True
+    needs_text: ClassVar[bool] = False
+    engine: Literal["sphinx_phones"]
+    rejected_at_most: Share = machine(
+        0.1, is_about="share of a job's utterances that may have no phones before the stage fails"
+    )
+
+
+Alignment = Annotated[
+    CtcAlignment | SphinxAlignment | SphinxPhonesAlignment, Field(discriminator="engine")
+]
