@@ -8,9 +8,7 @@ def main() -> None:
     parser = commandline.parser(__doc__, "speech", "codebook", "units", several=("hubert",))
     args = parser.parse_args()
     with logs.capture(args.log):
-        hubert = args.hubert[0] if args.hubert else None
-        if place := args.config.get("hubert"):
-            hubert = hubert_places.weights(place, args.machine)
+        hubert = hubert_places.given(args.hubert, args.config, args.machine)
         label = f"extract_units {args.units.parent.name}/{args.units.stem}"
         units.extract(
             args.config, args.codebook, hubert, args.speech, args.units, args.machine, label

@@ -7,9 +7,7 @@ from slamflow.tokeniser import hubert_places, kmeans
 def main() -> None:
     args = commandline.parser(__doc__, "codebook", several=("speech", "hubert")).parse_args()
     with logs.capture(args.log):
-        hubert = args.hubert[0] if args.hubert else None
-        if place := args.config.get("hubert"):
-            hubert = hubert_places.weights(place, args.machine)
+        hubert = hubert_places.given(args.hubert, args.config, args.machine)
         label = f"fit_kmeans {args.codebook.parent.name}"
         kmeans.fit(args.config, hubert, args.speech, args.codebook, args.machine, label)
 

@@ -2,7 +2,7 @@
 
 from slamflow import commandline, logs
 from slamflow.report import quality_picture
-from slamflow.tokeniser import quality
+from slamflow.tokeniser import hubert_places, quality
 
 
 def main() -> None:
@@ -10,7 +10,7 @@ def main() -> None:
     parser = commandline.parser(__doc__, "codebook", "quality", several=several)
     args = parser.parse_args()
     with logs.capture(args.log):
-        hubert = args.hubert[0] if args.hubert else None
+        hubert = hubert_places.given(args.hubert, args.config, args.machine)
         label = f"measure_quality {args.quality.parent.name}"
         joint = quality.measure(
             args.config,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from slamflow import commandline, logs
 from slamflow.runstate import RunState
-from slamflow.tokeniser import hubert_training
+from slamflow.tokeniser import hubert_places, hubert_training
 
 
 def main() -> None:
@@ -13,7 +13,6 @@ def main() -> None:
     parser.add_argument("--code", required=True, help="digest of the code")
     args = parser.parse_args()
     folder: Path = args.model.parent
-    hubert = args.hubert[0] if args.hubert else None
     initial = args.initial[0] if args.initial else None
     inputs = [*args.speech, args.codebook, *args.hubert, *args.initial]
     label = f"train_hubert {folder.name}"
@@ -21,6 +20,7 @@ def main() -> None:
         logs.capture(args.log),
         RunState(args.state, args.config, inputs, args.code) as state,
     ):
+        hubert = hubert_places.given(args.hubert, args.config, args.machine)
         hubert_training.train(
             args.config,
             args.speech,

@@ -89,10 +89,22 @@ def test_other_compressions_say_what_to_do(tmp_path: Path) -> None:
 
 def convert(config: Any, source: Path, weights: Path, output: Path) -> None:
     """Run the script as its rule does, but for the process."""
-    options = {"source": source, "hubert": weights, "codebook": output}
+    options = {"hubert": weights, "codebook": output}
+    machine = json.dumps({"data_root": str(source.parent)})
     arguments = [part for name, path in options.items() for part in (f"--{name}", str(path))]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", [str(SCRIPT), *arguments, "--config", json.dumps(config)])
+        patch.setattr(
+            sys,
+            "argv",
+            [
+                str(SCRIPT),
+                *arguments,
+                "--machine",
+                machine,
+                "--config",
+                json.dumps({**config, "file": source.name}),
+            ],
+        )
         runpy.run_path(str(SCRIPT), run_name="__main__")
 
 

@@ -43,7 +43,7 @@ NAMES = (
 )  # fmt: skip
 
 
-def convert(config: Mapping[str, Any], source: Path, hubert: Path, output: Path) -> None:
+def convert(config: Mapping[str, Any], source: Path, hubert: Path | None, output: Path) -> None:
     """Write a codebook of others as kmeans.safetensors.
 
     Args:
@@ -55,6 +55,8 @@ def convert(config: Mapping[str, Any], source: Path, hubert: Path, output: Path)
     Raises:
         ValueError: the source is no codebook, or none of this layer, size or HuBERT.
     """
+    if hubert is None:
+        raise ValueError(f"{source}: name the HuBERT that it was fitted on")
     centroids = read(source)
     clusters, dimension = centroids.shape
     described = Path(hubert).with_name("config.json")

@@ -1,12 +1,26 @@
 """Where the weights of a HuBERT of others lie."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from slamflow.synthesis import pretrained
-
 WEIGHTS = "model.safetensors"
+
+
+def given(
+    files: Sequence[Path], config: Mapping[str, Any], machine: Mapping[str, Any]
+) -> Path | None:
+    """model.safetensors of the HuBERT that a stage is given; None if it needs none.
+
+    Args:
+        files: one of this workflow, if any; of a download, the list of its files.
+        config: the stage's block; `hubert` is in it for one of the hub or of a download, see
+            `weights`.
+        machine: `data_root`, if it is known.
+    """
+    if "hubert" in config:
+        return weights(config["hubert"], machine)
+    return files[0] if files else None
 
 
 def weights(block: Mapping[str, Any], machine: Mapping[str, Any]) -> Path:
@@ -19,6 +33,8 @@ def weights(block: Mapping[str, Any], machine: Mapping[str, Any]) -> Path:
     Raises:
         ValueError: there is no such HuBERT, or it is not in transformers' layout.
     """
+    from slamflow.synthesis import pretrained  # torch, which most who ask do not need
+
     folder = pretrained.fetch(block, machine)
     model = f"HuBERT `{block['model']}` (revision {block.get('revision') or 'main'})"
     if not (folder / "config.json").is_file():
