@@ -26,7 +26,7 @@ from transformers import HubertConfig, HubertModel
 
 from slamflow import audio
 from slamflow.synthesis.espeak import Espeak
-from slamflow.tokeniser import encoder, units, utterances
+from slamflow.tokeniser import encoder, tokenising, utterances
 from slamflow.tokeniser.features import SAMPLING_RATE
 
 BASE = {  # slprl/mhubert-base-25hz
@@ -99,7 +99,7 @@ def main() -> None:
 
 def _ours(opened: encoder.Encoder, centroids: torch.Tensor, waves: Waves) -> list[np.ndarray]:
     read = (({"id": str(index)}, wave) for index, wave in enumerate(waves))
-    made = units.tokenise(opened, centroids, read, Path("audio"))
+    made = tokenising.tokenise(opened, centroids, read, Path("audio"))
     return [found for _, _, found in sorted(made, key=lambda entry: entry[0])]
 
 

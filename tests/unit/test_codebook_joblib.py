@@ -18,7 +18,7 @@ from small_codebooks import OLD, OLD_CENTROIDS, Evil, fitted, refused
 from small_huberts import save
 
 from slamflow import files
-from slamflow.tokeniser import codebook, codebook_joblib, units
+from slamflow.tokeniser import codebook, codebook_joblib, tokenising
 
 SCRIPT = Path(__file__).resolve().parents[2] / "workflow_scripts" / "convert_codebook.py"
 CONFIG = {"layer": 2, "clusters": 6, "padding": 40}
@@ -122,7 +122,7 @@ def test_a_converted_codebook_opens_with_its_hubert(tmp_path: Path) -> None:
     assert origin == codebook.Origin(
         "hubert", 2, 6, 32, 25.0, files.sha256(weights), 0, 0, 40, files.sha256(source)
     )
-    opened, there = units.open_tokeniser(output, weights, {"device": "cpu", "threads": 1})
+    opened, there = tokenising.open_tokeniser(output, weights, {"device": "cpu", "threads": 1})
     assert (opened.layer, opened.padding, opened.frame_rate) == (2, 40, 25.0)
     assert there.shape == (6, 32)
     before = output.read_bytes()

@@ -13,7 +13,7 @@ from small_huberts import save
 from slamflow import files
 from slamflow.tables import speech as speech_table
 from slamflow.tables import units as units_table
-from slamflow.tokeniser import features, hubert_data, kmeans, units, utterances
+from slamflow.tokeniser import features, hubert_data, kmeans, tokenising, units, utterances
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_targets_of_mfcc_are_those_of_the_middle_of_each_frame(
     speech: Path, codebook: Path, data: Path
 ) -> None:
     stream, first = hubert_data.Stream.open(data), 0
-    _, centroids = units.open_tokeniser(codebook, None, ONE)
+    _, centroids = tokenising.open_tokeniser(codebook, None, ONE)
     for _, wave in utterances.read(speech, features.SAMPLING_RATE, None):
         frames = (len(wave) - RECEPTIVE) // HOP + 1
         mfcc = features.mfcc(torch.from_numpy(wave), frames, RECEPTIVE // 2, HOP)

@@ -12,7 +12,7 @@ from small_huberts import save
 
 from slamflow import files
 from slamflow.tables import speech as speech_table
-from slamflow.tokeniser import codebook, features, kmeans, kmeans_clustering, units
+from slamflow.tokeniser import codebook, features, kmeans, kmeans_clustering, tokenising
 
 CONFIG = {"features": "mfcc", "clusters": 12, "frames": 1500, "seed": 3}
 ONE = {"threads": 1, "device": "cpu"}
@@ -48,7 +48,7 @@ def test_padding_and_frame_rate_are_part_of_the_codebook(tmp_path: Path) -> None
         path = tmp_path / f"{kind}.safetensors"
         config |= {"features": kind, "clusters": 8, "frames": 300, "seed": 0}
         kmeans.fit(config, weights, [speech], path, ONE)
-        opened, centroids = units.open_tokeniser(path, weights, ONE)
+        opened, centroids = tokenising.open_tokeniser(path, weights, ONE)
         assert (opened.hop, opened.padding) == (hop, config["padding"])
         assert centroids.shape == (8, opened.dimension)
 

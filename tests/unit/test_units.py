@@ -23,6 +23,7 @@ from slamflow.tokeniser import (
     kmeans,
     phone_units,
     runs,
+    tokenising,
     units,
     utterances,
 )
@@ -67,7 +68,7 @@ def test_any_batch_and_any_order_give_the_same_units(made: dict[str, Path], tmp_
 
 def test_units_are_those_of_the_features(made: dict[str, Path], tmp_path: Path) -> None:
     table = extract(made, "all", 20, tmp_path / "u.parquet").to_pylist()
-    opened, centroids = units.open_tokeniser(made["codebook"], made["hubert"], ONE)
+    opened, centroids = tokenising.open_tokeniser(made["codebook"], made["hubert"], ONE)
     assert isinstance(opened.hubert, hubert.Hubert)
     read = utterances.read(made["all"], 16_000, None)
     for row, (_, wave) in zip(table, read, strict=True):
@@ -95,13 +96,11 @@ def test_lower_precision_is_recorded(made: dict[str, Path], tmp_path: Path) -> N
 def test_lower_precision_that_changes_units(made: dict[str, Path], tmp_path: Path) -> None:
     config = {"precision": "bfloat16", "agreement": 1.0}
     output = tmp_path / "u.parquet"
-    with pytest.raises(
-        ValueError, match=r"in bfloat16, 9\d\.\d\d% of its first .*precision: fl"
-    ):
+    with pytest.raises(ValueError, match=r"in bfloat16, 9\d\.\d\d% of its first .*precision: fl"):
         units.extract(config, made["codebook"], made["hubert"], made["all"], output, ONE)
     assert not list(tmp_path.iterdir())
     with pytest.raises(ValueError, match="precision: 'int8' is none of float32, bfloat16, float16"):
-        units.open_tokeniser(made["codebook"], made["hubert"], ONE, precision="int8")
+        tokenising.open_tokeniser(made["codebook"], made["hubert"], ONE, precision="int8")
 
 
 def test_padding_and_centres() -> None:
@@ -152,17 +151,17 @@ def test_runs() -> None:
 
 
 def test_errors_name_the_utterance(made: dict[str, Path], tmp_path: Path) -> None:
-    opened = units.open_tokeniser(made["codebook"], made["hubert"], ONE)[0]
+    opened = tokenising.open_tokeniser(made["codebook"], made["hubert"], ONE)[0]
     short = [({"id": "u7"}, np.zeros(opened.window - 1, dtype=np.float32))]
     with pytest.raises(ValueError, match=r"s\.parquet: u7 lasts 0\.0.. s, less than a frame"):
         list(encoder.encode_all(opened, short, Path("s.parquet")))
     other = save(tmp_path, hidden_size=48)
     with pytest.raises(ValueError, match="on another HuBERT"):
-        units.open_tokeniser(made["codebook"], other, ONE)
+        tokenising.open_tokeniser(made["codebook"], other, ONE)
     with pytest.raises(ValueError, match="give that HuBERT"):
-        units.open_tokeniser(made["codebook"], None, ONE)
+        tokenising.open_tokeniser(made["codebook"], None, ONE)
     with pytest.raises(ValueError, match="fitted on hubert, not on mfcc"):
-        units.open_tokeniser(made["codebook"], made["hubert"], ONE, "mfcc")
+        tokenising.open_tokeniser(made["codebook"], made["hubert"], ONE, "mfcc")
 
 
 def test_phones_as_units(made: dict[str, Path], tmp_path: Path) -> None:

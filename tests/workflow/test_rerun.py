@@ -144,7 +144,7 @@ MACHINE = {
     "device": "cpu",
     "corpora": {"crumb-stories": {"speech": {"workers": 3}}},
     "huberts": {"crumb": {"training": {"checkpoint_minutes": 0.5}}},
-    "tokenisers": {"crumb": {"micro_batch": 7}},
+    "tokenisers": {"crumb": {"micro_batch": 7, "workers": 3}},
     "models": {"crumb": {"training": {"ranks": 2, "micro_batch": 3}}},
 }
 NEW_MODEL = {
@@ -177,7 +177,15 @@ MATRIX: dict[str, tuple[Callable[[Path], None], set[str]]] = {
         config({"huberts": {"crumb": {"training": {"steps": 21}}}}),
         HUBERT,
     ),
+    "clusters of the targets": (
+        config({"tokenisers": {"crumb-mfcc": {"kmeans": {"clusters": 31}}}}),
+        HUBERT,
+    ),
     "clusters": (config({"tokenisers": {"crumb": {"kmeans": {"clusters": 41}}}}), KMEANS),
+    "agreement of units": (
+        config({"tokenisers": {"crumb": {"units": {"agreement": 0.9}}}}),
+        UNITS,
+    ),
     "utterances measured": (
         config({"tokenisers": {"crumb": {"quality": {"utterances": 41}}}}),
         QUALITY,
@@ -199,7 +207,9 @@ MATRIX: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "generator of one benchmark": (code("corpora/generated/syntactic.py"), ITEMS),
     "speech engine": (code("synthesis/espeak.py"), EVERYTHING),  # it says how words sound, too
     "training of HuBERT": (code("tokeniser/hubert_training.py"), HUBERT),
-    "extraction of units": (code("tokeniser/units.py"), UNITS | QUALITY),  # quality extracts, too
+    "extraction of units": (code("tokeniser/units.py"), UNITS),
+    "nearest centroids": (code("tokeniser/tokenising.py"), HUBERT),  # of targets, too
+    "picture of the quality": (code("report/quality_picture.py"), QUALITY),
     "quality of units": (code("tokeniser/quality.py"), QUALITY),
     "n-gram counts": (code("lm/ngram.py"), COUNT),
     "DPO": (code("preference/dpo.py"), ALIGN),

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 
 from slamflow import files, logs
-from slamflow.tokeniser import encoder, features, units, utterances
+from slamflow.tokeniser import encoder, features, tokenising, utterances
 
 WAVES, TARGETS, FACTS = "waves.int16", "targets.npy", "facts.json"
 NONE = 65_535  # the target of frames that the tokeniser gives no unit
@@ -83,7 +83,7 @@ def prepare(
     if done.exists() and json.loads(done.read_text()) == json.loads(json.dumps(facts)):
         return
     place = {name: machine.get(name) for name in ("device", "threads")}
-    opened, centroids = units.open_tokeniser(codebook, hubert, place)
+    opened, centroids = tokenising.open_tokeniser(codebook, hubert, place)
     if opened.hop != hop:
         raise ValueError(
             f"{codebook}: gives {opened.frame_rate:g} units a second, but the HuBERT's conv_stride"
@@ -101,7 +101,7 @@ def prepare(
             lengths: list[int] = []
             read = _written(table, utterances.root(machine), hop, stream, lengths)
             found: dict[int, np.ndarray] = {}
-            for index, _, frames in units.tokenise(opened, centroids, read, table):
+            for index, _, frames in tokenising.tokenise(opened, centroids, read, table):
                 found[index] = frames.astype(np.uint16)
                 progress.update(len(targets) + len(found))
             targets += [_placed(found[i], n, opened, receptive) for i, n in enumerate(lengths)]

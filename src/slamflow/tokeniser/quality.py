@@ -22,7 +22,7 @@ from slamflow.tokeniser import (
     quality_encoding,
     quality_rates,
     quality_steadiness,
-    units,
+    tokenising,
     utterances,
 )
 from slamflow.tokeniser import quality_phones as by_phones
@@ -71,7 +71,7 @@ def measure(
         ValueError: the gain is less than `least_gain`; nothing is written.
     """
     origin = codebook.read(codebook_path)[1]
-    opened, centroids = units.open_tokeniser(codebook_path, hubert, machine)
+    opened, centroids = tokenising.open_tokeniser(codebook_path, hubert, machine)
     mfcc = encoder.open_encoder(
         "mfcc", 0, None, machine, padding=opened.padding, hop=opened.hop, window=opened.window
     )

@@ -1,6 +1,6 @@
-"""Speech to units: features, the nearest centroid, repeats removed."""
+"""Tables of speech to tables of units, repeats removed."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import torch
 from slamflow import files, logs
 from slamflow.tables import speech as speech_table
 from slamflow.tables import units as units_table
-from slamflow.tokeniser import codebook, encoder, kmeans, runs, utterances
+from slamflow.tokeniser import encoder, runs, tokenising, utterances
 from slamflow.tokeniser.features import SAMPLING_RATE as RATE
 
 GATE = 300.0  # seconds of a shard's audio on which a lower precision is measured
@@ -41,7 +41,7 @@ def extract(
     """
     precision = str(config.get("precision", "float32"))
     kind, root = config.get("features"), utterances.root(machine)
-    opened, centroids = open_tokeniser(codebook_path, hubert, machine, kind, precision)
+    opened, centroids = tokenising.open_tokeniser(codebook_path, hubert, machine, kind, precision)
     agreed = 1.0
     if precision != "float32":
         agreed = agreement(opened, centroids, utterances.read(speech, RATE, root), speech)
@@ -56,8 +56,9 @@ def extract(
     units: list[np.ndarray] = [np.empty(0, dtype=np.uint16)] * table.num_rows
     durations = list(units)
     progress = logs.Progress(label, table.num_rows, "utterances")
-    for done, (index, _, found) in enumerate(tokenise(opened, centroids, read, speech), start=1):
-        units[index], durations[index] = runs.runs(found)
+    found = tokenising.tokenise(opened, centroids, read, speech)
+    for done, (index, _, frames) in enumerate(found, start=1):
+        units[index], durations[index] = runs.runs(frames)
         progress.update(done)
     schema = units_table.schema(precision, agreed)
     files.write_table(runs.table(table, units, durations), output, schema)
@@ -80,85 +81,7 @@ def agreement(
         return 1.0
     found = []
     for precision in (opened.precision, "float32"):
-        made = tokenise(replace(opened, precision=precision), centroids, first, path)
+        made = tokenising.tokenise(replace(opened, precision=precision), centroids, first, path)
         ordered = sorted(made, key=lambda entry: entry[0])
         found.append(np.concatenate([frames for *_, frames in ordered]))
     return float((found[0] == found[1]).mean())
-
-
-def open_tokeniser(
-    codebook_path: Path,
-    hubert: Path | None,
-    machine: Mapping[str, Any],
-    kind: str | None = None,
-    precision: str = "float32",
-) -> tuple[encoder.Encoder, torch.Tensor]:
-    """The encoder that a codebook was fitted on, and its centroids on the encoder's device.
-
-    Raises:
-        ValueError: codebook, HuBERT and `kind` do not belong together.
-    """
-    array, origin = codebook.read(codebook_path)
-    if kind not in (None, origin.features):
-        raise ValueError(f"{codebook_path}: was fitted on {origin.features}, not on {kind}")
-    if (origin.features == "hubert") != (hubert is not None):
-        codebook.check(origin, codebook_path, None if hubert is None else "")
-    opened = encoder.open_encoder(
-        origin.features,
-        origin.layer,
-        hubert,
-        machine,
-        precision=precision,
-        padding=origin.padding,
-        hop=round(RATE / origin.frame_rate),
-    )
-    codebook.check(origin, codebook_path, opened.identity, opened.dimension)
-    if opened.frame_rate != origin.frame_rate:
-        raise ValueError(
-            f"{codebook_path}: was fitted on {origin.frame_rate:g} frames a second, not on"
-            f" {opened.frame_rate:g}; {codebook.REPAIR}"
-        )
-    return opened, torch.from_numpy(array).to(opened.device)
-
-
-def tokenise(
-    opened: encoder.Encoder,
-    centroids: torch.Tensor,
-    read: Iterable[tuple[dict[str, Any], np.ndarray]],
-    path: Path,
-) -> Iterator[tuple[int, dict[str, Any], np.ndarray]]:
-    """Index, row and the unit of every frame (int64 [frames]) of utterances, in any order.
-
-    A GPU has its next batch before the units of one are waited for.
-    """
-    last: tuple[encoder.Batch, list[int], Callable[[], np.ndarray]] | None = None
-    for batch, encoded in encoder.encode_batches(opened, read, path):
-        wait = _fetch(kmeans.assign(torch.cat(encoded), centroids))
-        if last:
-            yield from _apart(*last)
-        last = batch, [len(frames) for frames in encoded], wait
-    if last:
-        yield from _apart(*last)
-
-
-def _fetch(labels: torch.Tensor) -> Callable[[], np.ndarray]:
-    """Begin to copy labels to the CPU; what is returned waits for them."""
-    copied = labels.to("cpu", non_blocking=True)
-    event = torch.cuda.Event() if labels.is_cuda else None
-    if event:
-        event.record()
-
-    def wait() -> np.ndarray:
-        if event:
-            event.synchronize()
-        return copied.numpy()
-
-    return wait
-
-
-def _apart(
-    batch: encoder.Batch, lengths: list[int], wait: Callable[[], np.ndarray]
-) -> Iterator[tuple[int, dict[str, Any], np.ndarray]]:
-    parts = np.split(wait(), np.cumsum(lengths)[:-1])
-    for (index, row, _), found in zip(batch, parts, strict=True):
-        yield index, row, found
