@@ -67,7 +67,7 @@ rule cut_audio:
 
 
 rule align_speech:
-    """Find the words of a shard of speech whose text is known."""
+    """Find the words and phones of a shard of recorded speech."""
     input:
         speech="results/speech/{corpus}/{shard}.parquet",
         weights=plan.weights("align_speech"),

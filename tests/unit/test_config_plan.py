@@ -69,8 +69,8 @@ def test_the_config_of_a_run_is_written_whole_or_not_at_all(
 
 def plan(device: str, ranks: int | None = None) -> Plan:
     training = {} if ranks is None else {"ranks": ranks}
-    overrides = {"recipe": "pocket", "device": device, "models": {"slm": {"training": training}}}
-    return Plan(load(ROOT, overrides), ROOT)
+    models = {"slm": {"training": training}, "slm-dpo": {"training": {"ranks": None}}}
+    return Plan(load(ROOT, {"recipe": "pocket", "device": device, "models": models}), ROOT)
 
 
 def test_a_job_asks_for_as_many_gpus_as_it_has_ranks() -> None:

@@ -84,7 +84,7 @@ class Corpus(Block):
     source: Source = setting(is_about="where the utterances come from")
     speech: Speech | None = setting(None, is_about="how text is spoken; recorded speech has none")
     alignment: Alignment | None = setting(
-        None, is_about="how words are found in speech whose text is known and whose words are not"
+        None, is_about="how words and phones are found in speech that is not known to have them"
     )
     pairs: Pairs | None = setting(None, is_about="how preferences are cut; only they have it")
 
