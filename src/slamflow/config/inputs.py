@@ -1,0 +1,175 @@
+"""The files that the things of a config are made from: inputs of the rules."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from slamflow.config import blocks
+from slamflow.config.schema import Config
+from slamflow.config.schema_models import AlignedModel, NgramModel
+
+RESULTS = "results"
+
+
+class Inputs:
+    """The files of a config's things by their names; paths are relative to the checkout."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    # corpora
+
+    def manifest(self, corpus: str) -> list[str]:
+        """The list of the files of a corpus's download, if it has one."""
+        return _manifest(getattr(self.config.corpora[corpus].source, "download", None))
+
+    def weights(self, rule: str) -> Callable[[Any], list[str]]:
+        """Input function: the list of the download that an engine's weights come from, if any."""
+        return lambda wildcards: _manifest(
+            getattr(blocks.engine(self.config, rule, wildcards), "download", None)
+        )
+
+    def heard_in(self, corpus: str) -> list[str]:
+        """The training text that a corpus's words are chosen from, if it is so chosen."""
+        training = getattr(self.config.corpora[corpus].source, "heard_in", None)
+        return [f"{RESULTS}/text/{training}.parquet"] if training else []
+
+    def speech(self, corpora: Iterable[str]) -> list[str]:
+        """The speech of corpora, all shards."""
+        return self._shards("speech", corpora)
+
+    def alignments(self, corpora: Iterable[str]) -> list[str]:
+        """The alignments of those corpora whose phones are found, all shards."""
+        aligned = [
+            corpus
+            for corpus in corpora
+            if getattr(self.config.corpora[corpus].alignment, "knows_phones", False)
+        ]
+        return self._shards("alignments", aligned)
+
+    def units(self, tokeniser: str, corpora: Iterable[str]) -> list[str]:
+        """The units of corpora, all shards."""
+        return self._shards(f"units/{tokeniser}", corpora)
+
+    def mixture_units(self, mixture: str) -> list[str]:
+        """The units of a mixture's corpora, all shards."""
+        found = self.config.mixtures[mixture]
+        return self.units(found.tokeniser, found.corpora)
+
+    def benchmark_units(self, model: str, benchmark: str) -> list[str]:
+        """A benchmark's items as units that a model reads."""
+        return self.units(self.tokeniser(model), [self.config.benchmarks[benchmark].corpus])
+
+    def _shards(self, folder: str, corpora: Iterable[str]) -> list[str]:
+        return [
+            f"{RESULTS}/{folder}/{corpus}/{shard:04d}.parquet"
+            for corpus in corpora
+            for shard in range(self.config.corpora[corpus].shards)
+        ]
+
+    # HuBERTs and tokenisers
+
+    def hubert(self, tokeniser: str) -> list[str]:
+        """The weights of a tokeniser's HuBERT, or the list of the download that has them.
+
+        None, where they come from the hub when they are needed.
+        """
+        name = self.config.tokenisers[tokeniser].hubert
+        if name is None:
+            return []
+        found = self.config.huberts[name]
+        if found.training:
+            return [f"{RESULTS}/huberts/{name}/model.safetensors"]
+        return [f"{found.path}/model.safetensors"] if found.path else _manifest(found.download)
+
+    def initial(self, hubert: str) -> list[str]:
+        """The weights that a HuBERT's training goes on from, if it does."""
+        name = self.config.huberts[hubert].initial
+        return [f"{RESULTS}/huberts/{name}/model.safetensors"] if name else []
+
+    def targets(self, hubert: str) -> str:
+        """The tokeniser whose units a HuBERT learns to predict."""
+        return str(self.config.huberts[hubert].targets)
+
+    def gate(self, tokeniser: str) -> list[str]:
+        """The quality of a tokeniser, if it has to be good enough to be a HuBERT's targets."""
+        quality = self.config.tokenisers[tokeniser].quality
+        gated = quality is not None and quality.least_gain is not None
+        return self._qualities([tokeniser] if gated else [])
+
+    def codebook(self, tokeniser: str) -> str:
+        """What says which units a tokeniser has."""
+        phones = self.config.tokenisers[tokeniser].features == "phones"
+        file = "phones.json" if phones else "kmeans.safetensors"
+        return f"{RESULTS}/tokenisers/{tokeniser}/{file}"
+
+    def converted(self, tokeniser: str) -> list[str]:
+        """The list of the download that a codebook is converted from, if it is from one."""
+        kmeans = self.config.tokenisers[tokeniser].kmeans
+        return _manifest(kmeans.download if kmeans else None)
+
+    def qualities(self) -> list[str]:
+        """The quality of each tokeniser that an evaluated model uses, where it is measured."""
+        return self._qualities(self.tokeniser(model) for model in self._models())
+
+    def all_qualities(self) -> list[str]:
+        """The quality of each tokeniser that is measured."""
+        return self._qualities(self.config.tokenisers)
+
+    def _qualities(self, tokenisers: Iterable[str]) -> list[str]:
+        return [
+            f"{RESULTS}/tokenisers/{name}/quality.json"
+            for name in dict.fromkeys(tokenisers)
+            if self.config.tokenisers[name].quality
+        ]
+
+    # models
+
+    def model(self, name: str) -> str:
+        """The weights of a model."""
+        return f"{RESULTS}/models/{name}/model.safetensors"
+
+    def base(self, model: str) -> str:
+        """The model that an aligned model starts from."""
+        found = self.config.models[model]
+        assert isinstance(found, AlignedModel)
+        return found.base
+
+    def preferences(self, model: str) -> str:
+        """The corpus of preferences that an aligned model learns from."""
+        found = self.config.models[model]
+        assert isinstance(found, AlignedModel)
+        return found.corpus
+
+    def mixture(self, model: str) -> str:
+        """The mixture that a model, or its base, is trained on."""
+        found = self.config.models[model]
+        return self.mixture(found.base) if isinstance(found, AlignedModel) else found.mixture
+
+    def tokeniser(self, model: str) -> str:
+        """The tokeniser whose units a model reads."""
+        return self.config.mixtures[self.mixture(model)].tokeniser
+
+    def evaluated(self) -> list[tuple[str, str]]:
+        """Each (model, benchmark) of `evaluate`, once, in its order."""
+        return blocks.evaluated(self.config)
+
+    def scores(self) -> list[str]:
+        """The score tables behind eval.tsv."""
+        return [
+            f"{RESULTS}/scores/{model}/{benchmark}.parquet" for model, benchmark in self.evaluated()
+        ]
+
+    def cards(self) -> list[str]:
+        """The card of each evaluated model that is trained."""
+        return [
+            f"{RESULTS}/models/{name}/card.md"
+            for name in self._models()
+            if not isinstance(self.config.models[name], NgramModel)
+        ]
+
+    def _models(self) -> list[str]:
+        return list(dict.fromkeys(model for model, _ in self.evaluated()))
+
+
+def _manifest(download: str | None) -> list[str]:
+    return [f"{RESULTS}/downloads/{download}.parquet"] if download else []
