@@ -154,7 +154,7 @@ rule measure_quality:
     benchmark:
         "results/timings/measure_quality/{tokeniser}.tsv"
     wildcard_constraints:
-        tokeniser=plan.names("tokenisers", features="hubert|mfcc"),
+        tokeniser=plan.names("tokenisers", measured="True"),
     conda:
         "../envs/slamflow.yaml"
     threads: HALF

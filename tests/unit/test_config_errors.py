@@ -130,6 +130,22 @@ def test_seeds_that_are_none(thing: str, line: str, root: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("thing", "line"),
+    [
+        ("{like: hubert, layers: 3}", ".layers: should be a list of different whole numbers"),
+        ("{like: hubert, layers: [1], clusters: [5, 5]}",
+         ".clusters: should be a list of different whole numbers"),
+        ("{like: hubert, clusters: [5]}, many-k5: {like: hubert}",
+         ": there is a tokenisers.many-k5 already"),
+        ("{like: hubert, layers: [1, 2], kmeans: {file: k.bin, frames: null}}",
+         ".kmeans.file: is a codebook of one layer and one size: no sweep"),
+    ],
+)  # fmt: skip
+def test_sweeps_that_are_none(thing: str, line: str, root: Path) -> None:
+    assert error(root, f"tokenisers: {{many: {thing}}}") == f"config.yaml: tokenisers.many{line}"
+
+
+@pytest.mark.parametrize(
     ("section", "thing", "meant"),
     [
         ("tokenisers", "huberts: {kmeans: {layer: 2}}", "hubert"),

@@ -99,6 +99,20 @@ def error(text: str, recipe: str = "pocket", root: Path = ROOT) -> str:
         ("huberts: {real: {targets: m}}\n"
          "tokenisers: {m: {like: real-mfcc, kmeans: {frame_rate: 50}}}", "huberts.real.targets:"
          " m has 50 frames a second, real has 25: set its kmeans.frame_rate"),
+        ("huberts: {h: {like: real, targets: real, training: {architecture:"
+         " {conv_stride: [5, 4, 2, 2, 2, 2, 1]}}}}", "huberts.h.targets:"
+         " real has 25 frames a second, h has 50: set a conv_stride"),
+        ("huberts: {h: {like: real, initial: real, training: {architecture:"
+         " {heads: 2, layers: 2, dropout: 0.1, final_size: 8}}}}",
+         "huberts.h.initial: real has another architecture: layers, heads"),
+        ("tokenisers: {real-mfcc: {units: {precision: float16}}}",
+         "tokenisers.real-mfcc: MFCC are made in float32, not in float16"),
+        ("tokenisers: {real-mfcc: {quality: {least_gain: 0}}}",
+         "tokenisers.real-mfcc: MFCC have no `least_gain`: it is what units have over MFCC"),
+        ("corpora: {librispeech: {alignment: null}}\n"
+         "tokenisers: {x: {like: real, quality: {corpora: [librispeech], least_gain: 0.1}}}",
+         "tokenisers.x.quality.least_gain: cannot be judged: the phones of librispeech are not"
+         " known; give one an `alignment` that finds phones, or measure other speech"),
         ("tokenisers: {hubert: {kmeans: {file: k.bin}}}",
          "tokenisers.hubert.kmeans: needs either `frames` or `file`"),
         ("tokenisers: {hubert: {corpora: null}}", "tokenisers.hubert: needs `corpora`"),
@@ -233,6 +247,19 @@ def test_values_at_the_bounds() -> None:
     """
     config = load(ROOT, {"recipe": "pocket", **yaml.safe_load(text % LAYERS)})
     assert config.models["bigram"].order == 1
+
+
+@pytest.mark.parametrize(
+    ("measured", "alignment"),
+    [("[librispeech, stories]", "null"), ("[librispeech]", "{engine: sphinx_phones}")],
+)
+def test_a_gate_needs_phones_of_some_speech(measured: str, alignment: str) -> None:
+    text = f"""
+    corpora: {{librispeech: {{alignment: {alignment}}}}}
+    tokenisers: {{x: {{like: real, quality: {{corpora: {measured}, least_gain: 0.1}}}}}}
+    """
+    config = load(ROOT, {"recipe": "real", **yaml.safe_load(text)})
+    assert Plan(config, ROOT).gate("x") == ["results/tokenisers/x/quality.json"]
 
 
 def test_alignments_need_texts() -> None:

@@ -14,8 +14,8 @@ def expand(merged: Merged) -> None:
     """Write out `like:` and what is spread, then leave out what `null` removes.
 
     Raises:
-        ValueError: `like` names nothing or goes round in a circle, or what is spread are no
-            different whole numbers.
+        ValueError: `like` names nothing or goes round in a circle, what is spread are no different
+            whole numbers, or it is what cannot be spread.
     """
     for section in SECTIONS:
         things = merged.values.get(section) or {}
@@ -79,12 +79,12 @@ def _spread_sweep(merged: Merged, name: str) -> None:
     """`layers: [1, 2]`, `clusters: [50]` of a tokeniser make `{name}-l1-k50`, `{name}-l2-k50`."""
     things = merged.values["tokenisers"]
     swept = {key: things[name][key] for key in SWEPT if things[name].get(key) is not None}
-    if not swept:
-        return
     thing = {key: value for key, value in things.pop(name).items() if key not in SWEPT}
     here = f"{merged.origin(('tokenisers', name, next(iter(swept))))}: tokenisers.{name}"
     for key, numbers in swept.items():
         _check_numbers(f"{here}.{key}", numbers)
+    if isinstance(thing.get("kmeans"), dict) and thing["kmeans"].get("file") is not None:
+        raise ValueError(f"{here}.kmeans.file: is a codebook of one layer and one size: no sweep")
     for values in itertools.product(*swept.values()):
         chosen = dict(zip(swept, map(int, values), strict=True))
         each = "-".join([name, *(f"{SWEPT[key][1]}{value}" for key, value in chosen.items())])

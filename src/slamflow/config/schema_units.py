@@ -212,6 +212,10 @@ class Tokeniser(Block):
             raise ValueError("true phones need no `quality` block")
         if self.features == "phones" and self.units.precision != "float32":
             raise ValueError("true phones have no precision")
+        if self.features == "mfcc" and self.units.precision != "float32":
+            raise ValueError(f"MFCC are made in float32, not in {self.units.precision}")
+        if self.features == "mfcc" and self.quality and self.quality.least_gain is not None:
+            raise ValueError("MFCC have no `least_gain`: it is what units have over MFCC")
         if self.features != "hubert" and self.converted:
             raise ValueError("kmeans.file is a codebook of a HuBERT's features")
         if not self.corpora and not self.converted:
