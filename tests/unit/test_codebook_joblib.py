@@ -157,6 +157,13 @@ def test_what_does_not_fit_is_refused(
     assert not output.exists()
 
 
+def test_more_clusters_than_units_have_numbers(tmp_path: Path) -> None:
+    weights = save(tmp_path)
+    np.save(tmp_path / "k.npy", np.zeros((65_535, 32), dtype=np.float16))
+    with pytest.raises(ValueError, match="has 65535 clusters; units can be of 65534 at most"):
+        codebook_joblib.convert({"layer": 2}, tmp_path / "k.npy", weights, tmp_path / "k")
+
+
 def test_no_hubert(tmp_path: Path) -> None:
     joblib.dump(fitted(), tmp_path / "km.bin")
     with pytest.raises(ValueError, match="does not describe a HuBERT"):

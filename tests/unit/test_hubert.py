@@ -8,7 +8,7 @@ import torch
 from small_huberts import IN_USE, config, save
 from transformers import HubertModel, Wav2Vec2FeatureExtractor
 
-from slamflow.tokeniser import convolutions, hubert, hubert_projection, kmeans
+from slamflow.tokeniser import convolutions, encoder, hubert, hubert_projection, kmeans
 
 SHAPES = {
     "base": {"feat_extract_norm": "group", "do_stable_layer_norm": False},
@@ -135,6 +135,34 @@ def test_waves_are_normalised_if_the_model_was_trained_so(tmp_path: Path) -> Non
     for wave, louder in zip(waves(), (3 * wave + 0.1 for wave in waves()), strict=True):
         quiet, loud = (hubert.features(model, [w], 2)[0] for w in (wave, louder))
         torch.testing.assert_close(quiet, loud, rtol=0.01, atol=0.01)
+
+
+@pytest.mark.parametrize("architecture", IN_USE)
+def test_padding_stays_silent_where_waves_are_normalised(architecture: str, tmp_path: Path) -> None:
+    weights = save(tmp_path, **IN_USE[architecture])
+    extractor = Wav2Vec2FeatureExtractor(do_normalize=True)
+    extractor.save_pretrained(tmp_path)
+    opened = encoder.open_encoder("hubert", 2, weights, {"device": "cpu"}, padding=400)
+    theirs = HubertModel.from_pretrained(tmp_path).eval()
+    drawn = [wave.numpy() + 0.03 for wave in waves(**IN_USE[architecture])]
+    for wave, found in zip(drawn, opened.encode(drawn), strict=True):
+        inputs = extractor(wave, sampling_rate=16_000, return_tensors="pt").input_values
+        padded = torch.nn.functional.pad(inputs, (400, 400))
+        with torch.inference_mode():
+            wanted = theirs(padded, output_hidden_states=True).hidden_states[2][0]
+        assert (found - wanted).abs().max() < 1e-5 * wanted.square().mean().sqrt()
+
+
+def test_what_the_preprocessor_says(tmp_path: Path) -> None:
+    weights = save(tmp_path)
+    described = tmp_path / convolutions.PREPROCESSOR
+    assert not hubert.load(weights).normalised
+    described.write_text('{"sampling_rate": 16000}')
+    assert hubert.load(weights).normalised == Wav2Vec2FeatureExtractor().do_normalize
+    for damaged in ('{"do_normalize": tr', "[]"):
+        described.write_text(damaged)
+        with pytest.raises(ValueError, match=f"{described}: does not describe a preprocessor"):
+            hubert.load(weights)
 
 
 def test_layers_above_the_tapped_one_do_not_run(tmp_path: Path) -> None:

@@ -141,6 +141,18 @@ def test_arrays_of_objects_and_of_impossible_sizes(tmp_path: Path) -> None:
         assert "damaged" in refused(path)
 
 
+NESTED = {"deep": b"\x85" * 100_000, "wide": b"q\x01h\x01\x86" * 100}
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_nothing_nested_is_written_out(tmp_path: Path, name: str) -> None:
+    """A type of numbers whose text would be without end."""
+    shape = b"\x80\x02cjoblib.numpy_pickle\nNumpyArrayWrapper\n)\x81}(U\x05shapeK\x04K\x03\x86"
+    dtype = b"U\x05dtypecnumpy\ndtype\n)" + NESTED[name] + b"\x85Rub."
+    (tmp_path / "k.bin").write_bytes(shape + dtype)
+    assert "arrays of other things than numbers" in refused(tmp_path / "k.bin")
+
+
 def test_no_more_is_unpacked_than_a_codebook_can_have(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

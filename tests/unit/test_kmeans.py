@@ -18,23 +18,31 @@ CONFIG = {"features": "mfcc", "clusters": 12, "frames": 1500, "seed": 3}
 ONE = {"threads": 1, "device": "cpu"}
 
 
-def test_same_codebook_again_and_from_other_shards(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["mfcc", "hubert"])
+def test_same_codebook_again_from_other_shards_and_in_other_batches(
+    kind: str, tmp_path: Path
+) -> None:
     table = speech_tables.table(60)
     parts = {"all": table, "a": table.slice(0, 25), "b": table.slice(25)}
     paths = {name: tmp_path / f"{name}.parquet" for name in parts}
     for name, part in parts.items():
         files.write_table(part, paths[name], speech_table.SCHEMA)
+    weights = save(tmp_path) if kind == "hubert" else None
+    config = {**CONFIG, "features": kind, "layer": 2 if weights else 0}
     found = []
     for index, names in enumerate((["all"], ["all"], ["b", "a"])):
-        output = tmp_path / f"{index}.safetensors"
-        kmeans.fit(CONFIG, None, [paths[name] for name in names], output, ONE)
+        output, machine = tmp_path / f"{index}.safetensors", {**ONE, "micro_batch": 1 + 50 * index}
+        kmeans.fit(config, weights, [paths[name] for name in names], output, machine)
         found.append(output.read_bytes())
     assert found[0] == found[1] == found[2]
     modes = {path.stat().st_mode for path in (tmp_path / "0.safetensors", paths["all"])}
     assert len(modes) == 1  # readable by whom other artefacts are
     centroids, origin = codebook.read(tmp_path / "0.safetensors")
-    assert centroids.shape == (12, features.DIMENSION)
-    assert origin == codebook.Origin("mfcc", 0, 12, 39, 25.0, "", 1500, 3)
+    assert centroids.shape == (12, 32 if weights else features.DIMENSION)
+    identity = files.sha256(weights) if weights else ""
+    assert origin == codebook.Origin(
+        kind, config["layer"], 12, centroids.shape[1], 25.0, identity, 1500, 3
+    )
     assert codebook.size(tmp_path / "0.safetensors") == 12
 
 

@@ -103,6 +103,12 @@ def test_lower_precision_that_changes_units(made: dict[str, Path], tmp_path: Pat
         tokenising.open_tokeniser(made["codebook"], made["hubert"], ONE, precision="int8")
 
 
+def test_slow_precision_is_said(made: dict[str, Path], capfd: pytest.CaptureFixture[str]) -> None:
+    for precision, lines in (("bfloat16", 0), ("float16", 1)):
+        tokenising.open_tokeniser(made["codebook"], made["hubert"], ONE, precision=precision)
+        assert capfd.readouterr().err.count("float16 is about 30 times as slow") == lines
+
+
 def test_padding_and_centres() -> None:
     opened = encoder.open_encoder("mfcc", 0, None, ONE, padding=40, hop=320, window=400)
     wave = np.random.default_rng(0).normal(size=4000).astype(np.float32)

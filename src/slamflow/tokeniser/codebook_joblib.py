@@ -22,6 +22,7 @@ from slamflow.tokeniser.inert_pickle import Made, class_of, follow, of_kind, pri
 
 SAMPLING_RATE = 16_000  # Hz, of every HuBERT
 LARGEST = 1 << 30  # bytes, unpacked
+MOST = 65_534  # clusters; units are uint16, and HuBERT's training needs one to mean none
 KMEANS = frozenset(
     f"sklearn.cluster.{module}.{name}"
     for module in ("k_means_", "_kmeans")
@@ -69,6 +70,8 @@ def convert(config: Mapping[str, Any], source: Path, hubert: Path | None, output
     layer, wanted = int(config["layer"]), config.get("clusters")
     if wanted is not None and clusters != int(wanted):
         raise ValueError(f"{source}: has {clusters} clusters; write `clusters: {clusters}`")
+    if clusters > MOST:
+        raise ValueError(f"{source}: has {clusters} clusters; units can be of {MOST} at most")
     if dimension != size:
         raise ValueError(
             f"{source}: its centroids have {dimension} dimensions, the features of {hubert} have"
@@ -171,7 +174,7 @@ def _dtype(made: Any) -> np.dtype:
         made.arguments[0] if class_of(of_kind(made, Made)) == "numpy.dtype" else "",
         made.state,
     )
-    if not re.fullmatch("b1|[iu][1248]|f[248]", str(code)):
+    if not isinstance(code, str) or not re.fullmatch("b1|[iu][1248]|f[248]", code):
         raise ValueError("holds arrays of other things than numbers")
     big = isinstance(state, tuple) and len(state) > 1 and state[1] == ">"
     return np.dtype(f"{'>' if big else '<'}{code}")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from slamflow import logs
 from slamflow.tokeniser import decoding, features, hubert
 from slamflow.training.device import prepare
 
@@ -25,7 +26,7 @@ class Encoder:
     Attributes:
         hubert: None for MFCC.
         layer: of the HuBERT.
-        seconds: of audio, padding included, in a batch.
+        seconds: of audio in a batch, each utterance filled up to the longest; 0: one by one.
         hop: samples from frame to frame.
         window: samples that the first frame sees.
         precision: of a HuBERT's matrix products and convolutions: one of PRECISIONS.
@@ -80,7 +81,8 @@ class Encoder:
             pairs = zip(padded, frames, strict=True)
             return [features.mfcc(wave, count, centre, self.hop) for wave, count in pairs]
         there = flat.to(self.device, non_blocking=True).split(sizes)
-        return hubert.features(self.hubert, there, self.layer, getattr(torch, self.precision))
+        dtype = getattr(torch, self.precision)
+        return hubert.features(self.hubert, there, self.layer, dtype, self.padding)
 
 
 def open_encoder(
@@ -121,6 +123,8 @@ def open_encoder(
         raise ValueError(f"features: {kind!r} is neither hubert nor mfcc")
     if weights is None:
         raise ValueError("features: hubert needs a HuBERT")
+    if precision == "float16" and torch.device(device).type == "cpu":
+        logs.say("precision: float16 is about 30 times as slow as float32 on a processor")
     model = hubert.load(weights, device)
     if not 0 <= layer <= model.layers:
         raise ValueError(f"layer: {layer} is none of 0 to {model.layers}, those of {weights}")

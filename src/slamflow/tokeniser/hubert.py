@@ -13,7 +13,6 @@ every 12 s; the pocket HuBERT, layer 3) features then differ from the whole comp
 their RMS, and 9 % of the units of 500 and 3 % of those of 100 are others.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,13 @@ from torch import nn
 from transformers import HubertModel
 
 from slamflow import files
-from slamflow.tokeniser import convolutions, hubert_convolutions, hubert_projection, hubert_windows
+from slamflow.tokeniser import (
+    convolutions,
+    hubert_convolutions,
+    hubert_normalisation,
+    hubert_projection,
+    hubert_windows,
+)
 
 SAMPLING_RATE = 16_000  # Hz
 WINDOW = 300.0  # seconds; longer utterances go through the transformer in windows of these
@@ -40,7 +45,7 @@ class Hubert:
         model: in float32, on `device`.
         convolutions: those of the model, as matrix products.
         sha256: of its model.safetensors.
-        normalised: waves are brought to mean 0 and variance 1 first, as it was trained.
+        normalised: waves are brought to mean 0 and variance 1 first, as its preprocessor says.
     """
 
     model: HubertModel
@@ -77,7 +82,7 @@ def load(weights: Path, device: str = "cpu") -> Hubert:
     """Open the HuBERT whose model.safetensors is `weights`; its config lies beside it.
 
     Raises:
-        ValueError: it is no HuBERT.
+        ValueError: it is no HuBERT, or its preprocessor is not described as one.
     """
     folder = Path(weights).parent
     try:
@@ -94,16 +99,13 @@ def load(weights: Path, device: str = "cpu") -> Hubert:
     missing = sorted(set(report["missing_keys"]) - {"masked_spec_embed"})
     if missing:
         raise ValueError(f"{folder}: its weights lack {missing[0]} and {len(missing) - 1} others")
-    preprocessor = folder / convolutions.PREPROCESSOR
-    settings = json.loads(preprocessor.read_text()) if preprocessor.exists() else {}
     if torch.device(device).type == "cuda":
         # float32 is float32 in the positional convolution, too
         torch.backends.cudnn.allow_tf32 = False
     model = model.eval().to(device)
     prepared = hubert_convolutions.prepare(model)
-    return Hubert(
-        model, prepared, files.sha256(weights), bool(settings.get("do_normalize")), device
-    )
+    normalised = hubert_normalisation.wanted(folder)
+    return Hubert(model, prepared, files.sha256(weights), normalised, device)
 
 
 @torch.inference_mode()
@@ -112,25 +114,28 @@ def features(
     waves: Sequence[torch.Tensor],
     layer: int,
     dtype: torch.dtype = torch.float32,
+    padding: int = 0,
 ) -> list[torch.Tensor]:
     """Features of each wave at `layer`: float32 [frames, dimension], on the device.
 
     Args:
-        waves: float32 [samples] at 16 kHz on the CPU, each at least `hubert.receptive` long.
+        waves: float32 [samples] at 16 kHz on any device, each at least `hubert.receptive` long.
         layer: index into transformers' `hidden_states`: 0 is the transformer's input,
             `hubert.layers` the output of its last layer, without the final norm that some have.
         dtype: of matrix products and convolutions; norms, statistics and sums stay in float32.
+        padding: samples of zeros at both ends of each wave. A HuBERT that normalises does so
+            without them, and they stay zeros, as transformers' preprocessor has it.
     """
     assert 0 <= layer <= hubert.layers, layer
     assert all(len(wave) >= hubert.receptive for wave in waves)
-    projected = hubert_projection.project(
-        hubert.model, hubert.convolutions, waves, hubert.normalised, dtype
-    )
+    if hubert.normalised:
+        waves = [hubert_normalisation.normalise(wave, padding) for wave in waves]
+    projected = hubert_projection.project(hubert.model, hubert.convolutions, waves, dtype)
     found: list[torch.Tensor] = [torch.empty(0)] * len(waves)
     with torch.autocast(hubert.model.device.type, dtype, enabled=dtype != torch.float32):
         short = []
         for index, hidden in enumerate(projected):
-            if len(hidden) * hubert.hop > WINDOW * SAMPLING_RATE:
+            if len(hidden) > _in_frames(hubert, WINDOW):
                 found[index] = _in_windows(hubert, hidden, layer)
             else:
                 short.append(index)
@@ -138,6 +143,10 @@ def features(
         for index, row in zip(short, rows, strict=True):
             found[index] = row
     return found
+
+
+def _in_frames(hubert: Hubert, seconds: float) -> int:
+    return round(seconds * SAMPLING_RATE / hubert.hop)
 
 
 def _together(model: Any, projected: Sequence[torch.Tensor], layer: int) -> list[torch.Tensor]:
@@ -157,7 +166,7 @@ def _together(model: Any, projected: Sequence[torch.Tensor], layer: int) -> list
 def _in_windows(hubert: Hubert, projected: torch.Tensor, layer: int) -> torch.Tensor:
     """Hidden state `layer` of a long utterance [frames, dimension]."""
     model = hubert.model
-    size, overlap = (round(s * SAMPLING_RATE / hubert.hop) for s in (WINDOW, OVERLAP))
+    size, overlap = _in_frames(hubert, WINDOW), _in_frames(hubert, OVERLAP)
     reach = model.config.num_conv_pos_embeddings // 2  # of the positional convolution
     found = torch.empty_like(projected)
     for start, stop, first, end in hubert_windows.windows(len(projected), size, overlap):

@@ -55,30 +55,22 @@ def prepare(model: Any) -> list[Convolution]:
 
 @dataclass(frozen=True)
 class Wave:
-    """A wave on the device, and its own first convolution, of (sample - mean) / deviation."""
+    """A wave on the device, and its own first convolution."""
 
     samples: torch.Tensor
     frames: int
-    mean: float
-    deviation: float
     taps: list[torch.Tensor]
     bias: torch.Tensor | None
 
 
 def first(
-    layer: Convolution,
-    wave: torch.Tensor,
-    normalised: bool,
-    hop: int,
-    receptive: int,
-    device: torch.device,
+    layer: Convolution, wave: torch.Tensor, hop: int, receptive: int, device: torch.device
 ) -> Wave:
     """The first convolution as it is for this wave, its group norm included."""
     frames = (len(wave) - receptive) // hop + 1
     samples = wave.to(device).contiguous()
-    mean, deviation = _moments(samples) if normalised else (0.0, 1.0)
     if not isinstance(layer.norm, nn.GroupNorm):
-        return Wave(samples, frames, mean, deviation, layer.taps, layer.bias)
+        return Wave(samples, frames, layer.taps, layer.bias)
     assert layer.norm.num_groups == layer.norm.num_channels
     count = (len(samples) - layer.kernel) // layer.stride + 1
     parts = samples.as_strided((count, layer.kernel), (layer.stride, 1)).split(_PATCHES)
@@ -86,21 +78,12 @@ def first(
     middle = middle / count
     centred = ((part.double() - middle) for part in parts)
     spread = sum((c.T @ c for c in centred), samples.new_zeros((), dtype=torch.float64)) / count
-    middle, spread = (middle - mean) / deviation, spread / deviation**2
     weight = torch.cat(layer.taps).double()  # [kernel, channels]
     variance = (weight * (spread @ weight)).sum(0)
     gain = layer.norm.weight.double() / torch.sqrt(variance + layer.norm.eps)
     offset = layer.norm.bias.double() - middle @ weight * gain  # a bias of its own cancels
     taps = list((weight * gain).float().split(layer.stride))
-    return Wave(samples, frames, mean, deviation, taps, offset.float())
-
-
-def _moments(samples: torch.Tensor) -> tuple[float, float]:
-    """Mean and deviation as transformers' Wav2Vec2FeatureExtractor normalises with."""
-    parts = samples.split(_PATCHES)
-    mean = sum(float(part.double().sum()) for part in parts) / len(samples)
-    squares = sum(float((part.double() - mean).square().sum()) for part in parts)
-    return mean, (squares / len(samples) + 1e-7) ** 0.5
+    return Wave(samples, frames, taps, offset.float())
 
 
 def convolve(

@@ -21,7 +21,6 @@ def project(
     model: Any,
     layers: Sequence[hubert_convolutions.Convolution],
     waves: Sequence[torch.Tensor],
-    normalised: bool,
     dtype: torch.dtype,
 ) -> list[torch.Tensor]:
     """Convolutions and feature projection of each wave: float32 [frames, dimension].
@@ -29,21 +28,19 @@ def project(
     Args:
         model: the HubertModel that `layers` were made of.
         waves: float32 [samples], each long enough for a frame.
-        normalised: waves are brought to mean 0 and variance 1 first.
         dtype: of the convolutions but the first, and of the projection.
     """
     device = model.device
     hop = convolutions.hop([layer.stride for layer in layers])
     receptive = convolutions.receptive([c.kernel for c in layers], [c.stride for c in layers])
     prepared = [
-        hubert_convolutions.first(layers[0], wave, normalised, hop, receptive, device)
-        for wave in waves
+        hubert_convolutions.first(layers[0], wave, hop, receptive, device) for wave in waves
     ]
     rest = [hubert_convolutions.cast(layer, dtype) for layer in layers[1:]]
     found: list[list[torch.Tensor]] = [[] for _ in waves]
     for block in _blocks([wave.frames for wave in prepared], BLOCK[device.type] // hop):
         pieces = [
-            prepared[index].samples[start * hop : (stop - 1) * hop + receptive].to(device)
+            prepared[index].samples[start * hop : (stop - 1) * hop + receptive]
             for index, start, stop in block
         ]
         hidden, starts = _rows(layers[0], [prepared[index] for index, *_ in block], pieces, hop)
@@ -95,8 +92,6 @@ def _rows(
     total = starts[-1] * rows + lengths[-1]
     hidden = pieces[0].new_zeros(total, layer.taps[0].shape[1])
     for wave, piece, start, length in zip(waves, pieces, starts, lengths, strict=True):
-        if wave.mean or wave.deviation != 1:
-            piece = (piece - wave.mean) / wave.deviation
         target = hidden[start * rows : start * rows + length]
         hubert_convolutions.convolve(layer, piece[:, None], wave.taps, wave.bias, target)
     if isinstance(layer.norm, nn.GroupNorm):

@@ -1,6 +1,7 @@
 """The codebook: k-means on frames drawn from the corpora, and the nearest centroid of a frame."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,10 @@ def fit(
 ) -> None:
     """Fit a codebook and write it as kmeans.safetensors.
 
+    Shards, their order and `micro_batch` change no bit of it: utterances are encoded one by one,
+    as in a batch they are rounded otherwise, and k-means makes much of little. Another machine,
+    device or number of threads may give another codebook, as good.
+
     Args:
         config: `features` (hubert or mfcc), `layer`, `clusters`, `frames` (fitted on; of whole
             utterances drawn by seed), `seed`, `padding` (samples of zeros around each wave), and
@@ -37,6 +42,7 @@ def fit(
     rate = float(config.get("frame_rate") or features.SAMPLING_RATE / features.HOP)
     hop = round(features.SAMPLING_RATE / rate)
     opened = encoder.open_encoder(kind, layer, hubert, machine, padding=padding, hop=hop)
+    opened = replace(opened, seconds=0.0)
     wanted, seed = int(config["frames"]), int(config["seed"])
     frames = collect(opened, speech, wanted, seed, machine, label)
     tensor = torch.from_numpy(frames).to(opened.device)
