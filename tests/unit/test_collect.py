@@ -134,20 +134,49 @@ def test_quality_of_units(tmp_path: Path, scores: dict[tuple[str, str], Path]) -
         "phone_purity": 0.65,
         "cluster_purity": 0.1,
     }
-    part = {**numbers, "units_a_second": 13.37, "with_silence": numbers}
+    intervals = {name: [0.1 + place, 0.2 + place] for place, name in enumerate(numbers)}
+    abx = {
+        "within": {"error": 0.0712, "interval": [0.06, 0.08]},
+        "across": {"error": 0.1, "interval": [0.09, 0.11]},
+    }
+    part = {
+        **numbers,
+        "units_a_second": 13.37,
+        "with_silence": numbers,
+        "intervals": intervals,
+        "abx": {"units": abx},
+    }
     quality = {"tokeniser": part, "mfcc": part, "frames": 9000, "utterances": 300}
     path = tmp_path / "quality.json"
     path.write_text(json.dumps(quality))
     table, _ = collect(tmp_path, scores, {"hubert": path})
     rows = table[table["benchmark"] == "units:hubert"]
-    assert rows["model"].tolist() == ["hubert"] * 7 + ["mfcc"] * 7
+    assert rows["model"].tolist() == ["hubert"] * 9 + ["mfcc"] * 9
     assert rows["metric"].tolist()[:4] == [*numbers, "units_a_second"]
-    assert rows["value"].tolist()[:4] == [0.712, 0.65, 0.1, 13.4]
-    assert rows["default"].tolist()[:7] == [True] * 4 + [False] * 3
-    assert rows[["ci_low", "ci_high", "chance"]].isna().all(axis=None)
+    assert rows["metric"].tolist()[4:9] == ["abx_within", "abx_across", *numbers]
+    assert rows["value"].tolist()[:6] == [0.712, 0.65, 0.1, 13.4, 0.071, 0.1]
+    assert rows["default"].tolist()[:9] == [True] * 6 + [False] * 3
+    measured = rows[rows["metric"].isin([*numbers, "abx_within", "abx_across"]) & rows["default"]]
+    assert measured["ci_low"].tolist()[:5] == [0.1, 1.1, 2.1, 0.06, 0.09]
+    assert measured["ci_high"].tolist()[:5] == [0.2, 1.2, 2.2, 0.08, 0.11]
+    assert rows.drop(measured.index)[["ci_low", "ci_high"]].isna().all(axis=None)
+    assert rows["chance"].isna().all()
     assert (rows["n"] == 300).all()
+    # speech of one speaker
+    alone = {"units": {**abx, "across": {"error": None, "interval": None}}}
+    path.write_text(json.dumps({**quality, "tokeniser": {**part, "abx": alone}}))
+    table, _ = collect(tmp_path, scores, {"hubert": path})
+    rows = table[(table["benchmark"] == "units:hubert") & (table["model"] == "hubert")]
+    assert "abx_within" in rows["metric"].tolist() and "abx_across" not in rows["metric"].tolist()
     # speech whose phones are not known
-    unknown = {**part, **dict.fromkeys(numbers), "with_silence": dict.fromkeys(numbers)}
+    nothing = {"error": None, "interval": None}
+    unknown = {
+        **part,
+        **dict.fromkeys(numbers),
+        "with_silence": dict.fromkeys(numbers),
+        "intervals": dict.fromkeys(numbers),
+        "abx": {"units": {"within": nothing, "across": nothing}},
+    }
     path.write_text(json.dumps({**quality, "tokeniser": unknown, "mfcc": unknown}))
     table, _ = collect(tmp_path, scores, {"hubert": path})
     rows = table[table["benchmark"] == "units:hubert"]

@@ -4,15 +4,15 @@
 phenomenon or band; `metric` is `accuracy`, or `macro_accuracy` where the benchmark is averaged
 over its groups; `n` counts different items. `default` is true on the rows of the convention that
 the config names for the benchmark. Units' quality stands below, as benchmark `units:<tokeniser>`
-with the tokeniser and `mfcc` (MFCC k-means of the same K) as models, metrics `pnmi`,
+with the tokeniser and `mfcc` (MFCC k-means of the same K) as models. Metrics are `pnmi`,
 `phone_purity` and `cluster_purity` (between 0 and 1) over frames of phones (convention `phones`)
-or over all frames (`with-silence`), and `units_a_second`; n counts utterances, and there are no
-intervals. Speech without known phones has the last metric only.
+or over all frames (`with-silence`, without intervals), `units_a_second`, and the errors of units
+`abx_within` and `abx_across` speakers (between 0 and 1, lower is better); n counts utterances.
+Speech without known phones has `units_a_second` only, that of one speaker no `abx_across`.
 
 `comparisons.tsv` has the paired difference of each aligned model and its base, in points.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,15 +21,22 @@ import pandas as pd
 
 from slamflow import files
 from slamflow.benchmarks import conventions
+from slamflow.report import quality_file
 
 COLUMNS = ["model", "benchmark", "group", "metric", "convention", "default"]
 COLUMNS += ["value", "ci_low", "ci_high", "n", "chance"]
 COMPARED = ["model", "against", "benchmark", "group", "metric", "convention"]
 COMPARED += ["difference", "ci_low", "ci_high", "n"]
+# of units' quality: convention, metric, and where value and interval are in quality.json
+SHARES = ("pnmi", "phone_purity", "cluster_purity")
 RATE = "units_a_second"
-QUALITY = ("pnmi", "phone_purity", "cluster_purity", RATE)
-_MEASURES = [("phones", metric) for metric in QUALITY]
-_MEASURES += [("with-silence", metric) for metric in QUALITY if metric != RATE]
+ABX = {f"abx_{speakers}": ("abx", "units", speakers) for speakers in ("within", "across")}
+_MEASURES: list[tuple[str, str, tuple[str, ...], tuple[str, ...]]] = [
+    *(("phones", metric, (metric,), ("intervals", metric)) for metric in SHARES),
+    ("phones", RATE, (RATE,), ()),
+    *(("phones", metric, (*at, "error"), (*at, "interval")) for metric, at in ABX.items()),
+    *(("with-silence", metric, ("with_silence", metric), ()) for metric in SHARES),
+]
 LENGTH = "slamkit-sum"  # an order-0 model is the length baseline only if terms are summed
 FAIR = (45.0, 55.0)  # percent, for models that cannot know the answer
 
@@ -132,19 +139,16 @@ def _differences(config: dict, read: Pairs) -> Iterator[dict[str, Any]]:
 
 
 def _quality(tokeniser: str, path: Path) -> Iterator[dict[str, Any]]:
-    measured = json.loads(Path(path).read_text(encoding="utf-8"))
+    measured = quality_file.read(path)
     for part, model in (("tokeniser", tokeniser), ("mfcc", "mfcc")):
-        for convention, metric in _MEASURES:
-            try:
-                found = measured[part]
-                value = (found["with_silence"] if convention == "with-silence" else found)[metric]
-                utterances = measured["utterances"]
-            except (KeyError, TypeError):
-                raise ValueError(
-                    f"{path}: lacks {part}.{metric}; delete it and run snakemake again"
-                ) from None
+        for convention, metric, *places in _MEASURES:
+            value, interval = (
+                quality_file.value(measured, (part, *place), path) if place else None
+                for place in places
+            )
             if value is None:
                 continue
+            low, high = (f"{end:.3f}" for end in interval) if interval else (None, None)
             yield {
                 "model": model,
                 "benchmark": f"units:{tokeniser}",
@@ -153,7 +157,9 @@ def _quality(tokeniser: str, path: Path) -> Iterator[dict[str, Any]]:
                 "convention": convention,
                 "default": str(convention == "phones").lower(),
                 "value": f"{value:.1f}" if metric == RATE else f"{value:.3f}",
-                "n": str(utterances),
+                "ci_low": low,
+                "ci_high": high,
+                "n": str(quality_file.value(measured, ("utterances",), path)),
             }
 
 
@@ -192,9 +198,8 @@ def overview(table: pd.DataFrame, differences: pd.DataFrame) -> list[str]:
     if len(rows):
         names = rows["model"] + " (" + rows["benchmark"] + ")"
         rows = rows.assign(model=names, cell=rows["value"])
-        blocks.append(
-            "Units against the true phones\n" + _aligned(_wide(rows, "model", "metric", [*QUALITY]))
-        )
+        wide = _wide(rows, "model", "metric", [*SHARES, RATE, *ABX])
+        blocks.append("Units against the true phones\n" + _aligned(wide))
     return blocks
 
 

@@ -5,7 +5,6 @@ Measures are as in `quality.json`; `pnmi_low` and `pnmi_high` are the 95 % inter
 are the errors of units, those with `features_` of what is clustered. What is not known is empty.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from slamflow import files
+from slamflow.report import quality_file
 
 # columns and where they are in quality.json
 COLUMNS = {
@@ -47,7 +47,6 @@ COLUMNS = {
 }
 DIGITS = {"frame_rate": 2, "units_a_second": 2, "bitrate": 1, "perplexity": 1}  # others have 4
 SHORT = 12  # characters of a SHA-256
-_REPAIR = "delete it and run snakemake again to make it anew"
 
 
 def collect(qualities: Mapping[str, Path], output: Path) -> str:
@@ -68,27 +67,11 @@ def collect(qualities: Mapping[str, Path], output: Path) -> str:
 
 
 def _row(path: Path) -> dict[str, str]:
-    try:
-        measured = json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: is no JSON ({error}); {_REPAIR}") from None
+    measured = quality_file.read(path)
     return {
-        column: _text(column, _value(measured, place, path)) for column, place in COLUMNS.items()
+        column: _text(column, quality_file.value(measured, place, path))
+        for column, place in COLUMNS.items()
     }
-
-
-def _value(measured: Any, place: tuple[str | int, ...], path: Path) -> Any:
-    """What lies at `place`; None if it, or what it is in, is null."""
-    value = measured
-    for key in place:
-        if value is None:
-            return None
-        try:
-            value = value[key]
-        except (KeyError, IndexError, TypeError):
-            name = ".".join(map(str, place))
-            raise ValueError(f"{path}: lacks {name}; {_REPAIR}") from None
-    return value
 
 
 def _text(column: str, value: Any) -> str:

@@ -1,0 +1,40 @@
+"""Reading what `measure_quality` wrote: `quality.json`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+_REPAIR = "delete it and run snakemake again to make it anew"
+
+
+def read(path: Path) -> Any:
+    """What is in a `quality.json`.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: is no JSON ({error}); {_REPAIR}") from None
+
+
+def value(measured: Any, place: tuple[str | int, ...], path: Path) -> Any:
+    """What lies at `place`; None if it, or what it is in, is null.
+
+    Args:
+        path: of the file, for messages.
+
+    Raises:
+        ValueError: there is no such place.
+    """
+    found = measured
+    for key in place:
+        if found is None:
+            return None
+        try:
+            found = found[key]
+        except (KeyError, IndexError, TypeError):
+            name = ".".join(map(str, place))
+            raise ValueError(f"{path}: lacks {name}; {_REPAIR}") from None
+    return found
