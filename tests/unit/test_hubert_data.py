@@ -41,6 +41,8 @@ def test_stream_holds_each_wave_and_its_targets(speech: Path, data: Path) -> Non
     wave, targets = stream.crop(first, 5)  # the second utterance's beginning
     assert wave.shape == (4 * HOP + RECEPTIVE,) and targets.shape == (5,)
     assert np.abs(wave).max() > 0
+    _, whole = list(utterances.read(speech, features.SAMPLING_RATE, None))[1]
+    np.testing.assert_allclose(wave, whole[: len(wave)], atol=1 / 32768)
     assert stream.targets[stream.targets != hubert_data.NONE].max() == 7
     last, _ = stream.crop(sum(frames) - 1, 1)
     assert len(last) == RECEPTIVE

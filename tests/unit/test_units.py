@@ -19,6 +19,7 @@ from slamflow.tables import units as units_table
 from slamflow.tokeniser import (
     decoding,
     encoder,
+    features,
     hubert,
     kmeans,
     phone_units,
@@ -74,8 +75,8 @@ def test_units_are_those_of_the_features(made: dict[str, Path], tmp_path: Path) 
     for row, (_, wave) in zip(table, read, strict=True):
         assert all(a != b for a, b in zip(row["units"], row["units"][1:], strict=False))
         frames = np.repeat(row["units"], row["durations"])
-        features = hubert.features(opened.hubert, [torch.from_numpy(wave)], CONFIG["layer"])[0]
-        assert frames.tolist() == kmeans.assign(features, centroids).tolist()
+        exact = hubert.features(opened.hubert, [torch.from_numpy(wave)], CONFIG["layer"])[0]
+        assert frames.tolist() == kmeans.assign(exact, centroids).tolist()
         assert len(frames) == opened.frames(len(wave))
 
 
@@ -118,6 +119,16 @@ def test_padding_and_centres() -> None:
     assert torch.equal(opened.encode([wave])[0], plain.encode([padded])[0])
     assert opened.centres(3).tolist() == pytest.approx([0.01, 0.03, 0.05])
     assert plain.centres(1).tolist() == pytest.approx([0.0125])
+
+
+@pytest.mark.parametrize("analyses", [1, 2, 7, 100])
+def test_mfcc_do_not_depend_on_how_many_are_made_at_once(
+    analyses: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wave = torch.randn(16_123, generator=torch.Generator().manual_seed(0)) / 10
+    wanted = features.mfcc(wave, 25, 320)
+    monkeypatch.setattr(features, "_ANALYSES", analyses)
+    torch.testing.assert_close(features.mfcc(wave, 25, 320), wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_work_ahead_is_in_order_and_bounded() -> None:

@@ -11,6 +11,7 @@ DIMENSION = 3 * COEFFICIENTS
 HOP = 640  # samples a frame where no HuBERT gives another one: 25 Hz
 _STEP = 160  # samples between two analyses
 _WINDOW = 400  # samples of an analysis
+_ANALYSES = 1 << 14  # at once; each takes some 10 kB
 
 
 def mfcc(wave: torch.Tensor, frames: int, centre: int, hop: int = HOP) -> torch.Tensor:
@@ -35,12 +36,22 @@ def mfcc(wave: torch.Tensor, frames: int, centre: int, hop: int = HOP) -> torch.
     first = centre - (parts - 1) * _STEP // 2 - _WINDOW // 2
     last = first + (frames * parts - 1) * _STEP + _WINDOW
     taken = functional.pad(wave.float(), (-first, last - len(wave)))  # where negative, it cuts
-    static = kaldi.mfcc(
-        taken[None],
-        num_ceps=COEFFICIENTS,
-        use_energy=False,
-        sample_frequency=SAMPLING_RATE,
-    ).T
+    static = _static(taken).T
     delta = compute_deltas(static)
     stacked = torch.cat([static, delta, compute_deltas(delta)]).T
     return stacked.reshape(frames, parts, DIMENSION).mean(1)
+
+
+def _static(wave: torch.Tensor) -> torch.Tensor:
+    """The 13 coefficients of every analysis of a wave [samples], [analyses, 13]."""
+    last = len(wave) - _WINDOW
+    parts = [
+        kaldi.mfcc(
+            wave[None, start : min(last, start + (_ANALYSES - 1) * _STEP) + _WINDOW],
+            num_ceps=COEFFICIENTS,
+            use_energy=False,
+            sample_frequency=SAMPLING_RATE,
+        )
+        for start in range(0, last + 1, _ANALYSES * _STEP)
+    ]
+    return torch.cat(parts)

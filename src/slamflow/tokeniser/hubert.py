@@ -122,7 +122,8 @@ def features(
         waves: float32 [samples] at 16 kHz on any device, each at least `hubert.receptive` long.
         layer: index into transformers' `hidden_states`: 0 is the transformer's input,
             `hubert.layers` the output of its last layer, without the final norm that some have.
-        dtype: of matrix products and convolutions; norms, statistics and sums stay in float32.
+        dtype: of matrix products and convolutions; norms, statistics and residual sums stay in
+            float32.
         padding: samples of zeros at both ends of each wave. A HuBERT that normalises does so
             without them, and they stay zeros, as transformers' preprocessor has it.
     """
