@@ -135,6 +135,16 @@ def test_error_of_features_that_tell_all_some_and_nothing() -> None:
     assert low < vague < high
 
 
+def test_one_contrast_has_no_interval() -> None:
+    all_tokens = corpus(5)
+    two = sorted({token.centre for token in all_tokens})[:2]
+    found = [token for token in all_tokens if token.centre in two]
+    drawn = abx.draw(found, "within", 1)
+    frames = {place: torch.arange(token.stop - token.first) for place, token in enumerate(found)}
+    result = abx.error(frames, drawn, 1)
+    assert result["contrasts"] == 1 and result["error"] is not None and result["interval"] is None
+
+
 def test_error_of_units() -> None:
     found = corpus(5)
     drawn = abx.draw(found, "within", 1)

@@ -86,6 +86,24 @@ def test_gain_is_paired() -> None:
     assert again == (parts, gain)
 
 
+def test_one_utterance_has_no_interval() -> None:
+    phones, units = utterances_of(1, 50, 0.8, 1)
+    nothing = np.full(9, quality_phones.SILENT)
+    phones, units = [nothing, *phones], [nothing, *units]
+    parts, gain = quality_phones.compare(phones, {"a": units, "b": units}, 50, 1)
+    assert parts["a"]["pnmi"] > 0.3 and parts["a"]["with_silence"]["pnmi"] > parts["a"]["pnmi"]
+    assert parts["a"]["intervals"] == dict.fromkeys(quality_phones.MEASURES)
+    assert gain == {"pnmi": 0, "interval": None}
+
+
+def test_of_one_phone_nothing_is_to_be_told() -> None:
+    _, units = utterances_of(20, 50, 0.8, 1)
+    phones = [np.full(len(each), 7) for each in units]
+    parts, _ = quality_phones.compare(phones, {"a": units, "b": units}, 50, 1)
+    assert parts["a"]["pnmi"] == 0 and parts["a"]["intervals"]["pnmi"] == [0, 0]
+    assert parts["a"]["phone_purity"] == pytest.approx(1)
+
+
 def test_frames_between_phones_and_of_unknown_labels_are_left_out() -> None:
     phones = [
         {"label": "a", "start": 0.1, "end": 0.2},

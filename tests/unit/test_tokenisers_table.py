@@ -23,12 +23,17 @@ def measure(folder: Path, clusters: int, phones: bool = True) -> Path:
     return folder / "quality.json"
 
 
-def test_a_row_a_tokeniser(tmp_path: Path) -> None:
-    qualities = {
-        "twelve": measure(tmp_path / "twelve", 12),
-        "eight": measure(tmp_path / "eight", 8),
-        "bare": measure(tmp_path / "bare", 8, phones=False),
+@pytest.fixture(scope="module")
+def qualities(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("tokenisers")
+    return {
+        "twelve": measure(folder / "twelve", 12),
+        "eight": measure(folder / "eight", 8),
+        "bare": measure(folder / "bare", 8, phones=False),
     }
+
+
+def test_a_row_a_tokeniser(tmp_path: Path, qualities: dict[str, Path]) -> None:
     output = tmp_path / "tokenisers.tsv"
     summary = tokenisers.collect(qualities, output)
     table = pd.read_csv(output, sep="\t").set_index("tokeniser")
@@ -47,9 +52,9 @@ def test_a_row_a_tokeniser(tmp_path: Path) -> None:
     assert known["bitrate"] and known["noise_10"] and not known["pnmi"] and not known["pnmi_low"]
 
 
-def test_what_is_no_quality(tmp_path: Path) -> None:
-    path = measure(tmp_path, 8)
-    measured = json.loads(path.read_text())
+def test_what_is_no_quality(tmp_path: Path, qualities: dict[str, Path]) -> None:
+    path = tmp_path / "quality.json"
+    measured = json.loads(qualities["eight"].read_text())
     del measured["tokeniser"]["abx"]
     path.write_text(json.dumps(measured))
     told = r"quality\.json: lacks tokeniser\.abx\.units\.within\.error; delete it"

@@ -7,7 +7,10 @@ one speaker's; `across`: A and B are one speaker's, X another's. Distances are `
 
 A cell is a context (the outer phones), a speaker and the two centres, one of them X's. The error is
 the mean over contrasts (pairs of centres) of the mean over cells of the mean over triples, each
-contrast by TRIPLES draws of a cell and of a triple in it.
+contrast by TRIPLES draws of a cell and of a triple in it. The challenges take the mean over the
+contexts of a speaker before that over speakers, and all triples of a cell, or all but those of some
+X; so a speaker of many contexts weighs more here. Their figures are also of other speech: compare
+only what was measured together.
 """
 
 from collections import defaultdict
@@ -124,7 +127,8 @@ def error(frames: Mapping[int, torch.Tensor], triples: Triples, seed: int) -> di
         frames: by token: features float [frames, dimension], or units int [frames].
 
     Returns:
-        `error` and `interval` are null where there are no triples.
+        `error` and `interval` are None where there are no triples, `interval` where all are of one
+        contrast.
     """
     contrasts = int(triples.contrasts.max()) + 1 if len(triples.contrasts) else 0
     counted = {"contrasts": contrasts, "triples": len(triples.tokens)}
@@ -140,8 +144,5 @@ def error(frames: Mapping[int, torch.Tensor], triples: Triples, seed: int) -> di
         contrasts, size=(quality_phones.RESAMPLES, contrasts)
     )
     value = float(means.mean())
-    return {
-        "error": value,
-        "interval": quality_phones.interval(value, means[drawn].mean(1)),
-        **counted,
-    }
+    around = quality_phones.interval(value, means[drawn].mean(1)) if contrasts > 1 else None
+    return {"error": value, "interval": around, **counted}

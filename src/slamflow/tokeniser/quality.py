@@ -50,7 +50,8 @@ def measure(
     of 95 % (utterances are drawn with replacement), and under `with_silence` over silence, too;
     `abx` of `features` and `units`, `within` and `across` speakers; quality_rates.rates; and
     quality_steadiness's `noise` and `speed`. `gain` is the tokeniser's PNMI less that of MFCC, and
-    the interval of the pairs. What needs phones or speakers is null where they are not known.
+    the interval of the pairs. What needs phones or speakers is null where they are not known, and
+    an interval where it would be of a single utterance or contrast.
     `frames` are those of utterances with phones, `unknown` those of them whose label is none of
     the set, `changed` the number of utterances that noise and speed were tried on.
 

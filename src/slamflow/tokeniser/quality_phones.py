@@ -18,6 +18,7 @@ SILENT = len(phone_set.PHONES)  # behind the phones
 OUTSIDE, UNKNOWN = -1, -2  # between two phones; a label that is none of the set
 RESAMPLES = 1000
 LEVEL = 0.95
+TINY = 1e-9  # nats: an entropy that is none but for rounding
 GAIN = ("pnmi", "interval")
 _INDEX = {phone: index for index, phone in enumerate((*phone_set.PHONES, phone_set.SILENCE))}
 
@@ -89,7 +90,10 @@ def counts(of: Joint, times: np.ndarray | None = None) -> np.ndarray:
 
 
 def measures(counted: np.ndarray) -> dict[str, float]:
-    """MEASURES of frames counted by phone and unit [phones, units]; of no frames, they are NaN."""
+    """MEASURES of frames counted by phone and unit [phones, units]; of no frames, they are NaN.
+
+    PNMI of one phone, of which nothing is to be told, is 0.
+    """
     if not counted.any():
         return dict.fromkeys(MEASURES, np.nan)
     shares = counted / counted.sum()
@@ -97,7 +101,7 @@ def measures(counted: np.ndarray) -> dict[str, float]:
     of_phone = entropy(of_phones)
     information = of_phone + entropy(of_units) - entropy(shares)
     return {
-        "pnmi": information / of_phone if of_phone > 0 else 0.0,
+        "pnmi": information / of_phone if of_phone > TINY else 0.0,
         "phone_purity": float(shares.max(0).sum()),
         "cluster_purity": float(shares.max(1).sum()),
     }
@@ -119,7 +123,8 @@ def compare(
     Returns:
         By tokeniser MEASURES without silence, `intervals` of them, and under `with_silence`
         MEASURES with it; and `gain`: `pnmi` of the first less that of the second, and `interval`,
-        in which both meet the same draws. All are None where there are no frames of phones.
+        in which both meet the same draws. All are None where there are no frames of phones;
+        intervals are where these are of a single utterance.
     """
     joints = [joint(labels, its_units, clusters) for its_units in found.values()]
     silent = [joint(labels, its_units, clusters, silence=True) for its_units in found.values()]
@@ -127,14 +132,19 @@ def compare(
         nothing = {name: dict.fromkeys(MEASURES) for name in ("intervals", "with_silence")}
         return {name: {**dict.fromkeys(MEASURES), **nothing} for name in found}, dict.fromkeys(GAIN)
     drawn = resample(joints, seed)
+    single = len(np.unique(joints[0].utterance)) == 1
     result: dict[str, dict[str, Any]] = {}
     for name, one, other, its_draws in zip(found, joints, silent, drawn, strict=True):
         values = measures(counts(one))
-        intervals = {key: interval(values[key], its_draws[:, i]) for i, key in enumerate(MEASURES)}
+        intervals = {
+            key: None if single else interval(values[key], its_draws[:, i])
+            for i, key in enumerate(MEASURES)
+        }
         result[name] = {**values, "intervals": intervals, "with_silence": measures(counts(other))}
     first, second, *_ = (part["pnmi"] for part in result.values())
     gain = first - second
-    return result, {"pnmi": gain, "interval": interval(gain, drawn[0, :, 0] - drawn[1, :, 0])}
+    around = None if single else interval(gain, drawn[0, :, 0] - drawn[1, :, 0])
+    return result, {"pnmi": gain, "interval": around}
 
 
 def resample(joints: Sequence[Joint], seed: int) -> np.ndarray:

@@ -1,10 +1,12 @@
 """How steady units are when what does not change what is said is done to the wave.
 
 - `noise`, by decibels: the share of frames that keep their unit when white noise is added.
-- `speed`, by factor: unit edit distance (Gat et al. 2023, "Augmentation invariant discrete
-  representation for generative spoken language modeling") between the units of the original and
-  those of the wave resampled to be so much faster, both without repeats, as a share of the units of
-  the original: like a word error rate, it is summed over the utterances and can be above 1.
+- `speed`, by factor: edit distance between the units of the original and those of the wave
+  resampled to be so much faster, both without repeats, as a share of the units of the original:
+  like a word error rate, it is summed over the utterances and can be above 1. The unit edit
+  distance of Gat et al. 2023 ("Augmentation invariant discrete representation for generative
+  spoken language modeling") is a share of the frames, so it is lower, and the mean over utterances;
+  their speed changes without the pitch.
 """
 
 import hashlib
