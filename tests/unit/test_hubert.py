@@ -1,5 +1,6 @@
 """Features of an utterance are the same alone, in any batch, and by transformers itself."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -179,3 +180,22 @@ def test_what_is_no_hubert_is_refused(tmp_path: Path) -> None:
     (tmp_path / "small" / "model.safetensors").replace(weights)
     with pytest.raises(ValueError, match="weights lack"):
         hubert.load(weights)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_hidden_layers": 2}, r"encoder\.layers\.2\.\S+ and 15 others .* not as its config"),
+        ({"intermediate_size": 48}, r"encoder\.layers\.0\.feed_forward\.\S+ and 8 others"),
+        ({"conv_dim": [16, 24]}, "cannot be opened as a HuBERT .*conv_dim"),
+        ({"hidden_act": "none"}, "cannot be opened as a HuBERT .*none"),
+    ],
+)
+def test_weights_that_are_not_those_of_the_config(
+    changes: dict[str, object], message: str, tmp_path: Path
+) -> None:
+    weights, described = save(tmp_path), tmp_path / "config.json"
+    described.write_text(json.dumps({**json.loads(described.read_text()), **changes}))
+    with pytest.raises(ValueError, match=message) as failure:
+        hubert.load(weights)
+    assert "\n" not in str(failure.value)

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import nn
 from transformers import HubertModel
 
@@ -29,6 +28,7 @@ from slamflow.tokeniser import (
     hubert_convolutions,
     hubert_normalisation,
     hubert_projection,
+    hubert_weights,
     hubert_windows,
 )
 
@@ -82,27 +82,13 @@ def load(weights: Path, device: str = "cpu") -> Hubert:
     """Open the HuBERT whose model.safetensors is `weights`; its config lies beside it.
 
     Raises:
-        ValueError: it is no HuBERT, or its preprocessor is not described as one.
+        ValueError: see `hubert_weights.open_model` and `hubert_normalisation.wanted`.
     """
     folder = Path(weights).parent
-    try:
-        model, report = HubertModel.from_pretrained(
-            folder,
-            dtype=torch.float32,
-            attn_implementation="sdpa",
-            use_safetensors=True,
-            local_files_only=True,
-            output_loading_info=True,
-        )
-    except (OSError, SafetensorError, ValueError) as error:
-        raise ValueError(f"{folder}: cannot be opened as a HuBERT ({error})") from None
-    missing = sorted(set(report["missing_keys"]) - {"masked_spec_embed"})
-    if missing:
-        raise ValueError(f"{folder}: its weights lack {missing[0]} and {len(missing) - 1} others")
     if torch.device(device).type == "cuda":
         # float32 is float32 in the positional convolution, too
         torch.backends.cudnn.allow_tf32 = False
-    model = model.eval().to(device)
+    model: Any = hubert_weights.open_model(folder).to(device)
     prepared = hubert_convolutions.prepare(model)
     normalised = hubert_normalisation.wanted(folder)
     return Hubert(model, prepared, files.sha256(weights), normalised, device)
