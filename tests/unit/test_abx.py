@@ -135,6 +135,38 @@ def test_error_of_features_that_tell_all_some_and_nothing() -> None:
     assert low < vague < high
 
 
+@pytest.mark.parametrize("kind", abx.KINDS)
+def test_what_is_drawn_is_near_the_mean_of_all_triples(kind: str) -> None:
+    found = corpus(3)[::9]
+    rng = np.random.default_rng(0)
+    frames = {}
+    for place, token in enumerate(found):
+        size = token.stop - token.first
+        units = np.where(rng.random(size) < 0.4, token.centre, rng.integers(9, size=size))
+        frames[place] = torch.from_numpy(units)
+    cells: dict[tuple, list[float]] = {}
+    triples = itertools.permutations(range(len(found)), 3)
+    asked = [(a, b, x) for a, b, x in triples if is_asked(*(found[it] for it in (a, b, x)), kind)]
+    pairs = np.array(asked)
+    to_a = quality_warping.distances(frames, pairs[:, [0, 2]])
+    to_b = quality_warping.distances(frames, pairs[:, [1, 2]])
+    for (a, b, _), wrong in zip(asked, (to_a > to_b) + (to_a == to_b) / 2, strict=True):
+        one, other = found[a], found[b]
+        cells.setdefault((one.speaker, one.centre, other.centre), []).append(wrong)
+    contrasts: dict[frozenset, list[float]] = {}
+    for (_, *centres), wrongs in cells.items():
+        contrasts.setdefault(frozenset(centres), []).append(float(np.mean(wrongs)))
+    exact = np.mean([np.mean(means) for means in contrasts.values()])
+    drawn = [abx.error(frames, abx.draw(found, kind, seed), 1)["error"] for seed in range(5)]
+    assert 0.05 < exact < 0.45
+    assert np.mean(drawn) == pytest.approx(exact, abs=0.03)
+
+
+def is_asked(a: abx.Token, b: abx.Token, x: abx.Token, kind: str) -> bool:
+    same = a.context == b.context == x.context and a.centre == x.centre != b.centre
+    return same and a.speaker == b.speaker and (a.speaker == x.speaker) == (kind == "within")
+
+
 def test_one_contrast_has_no_interval() -> None:
     all_tokens = corpus(5)
     two = sorted({token.centre for token in all_tokens})[:2]

@@ -8,9 +8,9 @@ one speaker's; `across`: A and B are one speaker's, X another's. Distances are `
 A cell is a context (the outer phones), a speaker and the two centres, one of them X's. The error is
 the mean over contrasts (pairs of centres) of the mean over cells of the mean over triples, each
 contrast by TRIPLES draws of a cell and of a triple in it. The challenges take the mean over the
-contexts of a speaker before that over speakers, and all triples of a cell, or all but those of some
-X; so a speaker of many contexts weighs more here. Their figures are also of other speech: compare
-only what was measured together.
+contexts of a speaker before that over speakers, and all triples of a cell, or those of some X: of
+the units of 80 utterances that is 0.209 within and 0.317 across speakers, this 0.206 and 0.313.
+Triphones longer than LONGEST are left out.
 """
 
 from collections import defaultdict
