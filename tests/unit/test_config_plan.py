@@ -1,6 +1,7 @@
 """What the config tells the rules, and what it keeps of a run."""
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -44,6 +45,45 @@ def test_a_corpus_is_listed_again_only_for_other_files(
     stages = ["list_source", "cut_audio" if corpus == "librispeech" else "read_text"]
     differing = [it for it in stages if plain.block(it)(names) != changed.block(it)(names)]
     assert differing == changed_stages
+
+
+def test_where_a_hubert_and_a_codebook_come_from() -> None:
+    text = """
+    downloads:
+      d: {kind: archive, archives: [{url: 'https://a.org/b.tar', checksum: 'sha256:%s'}]}
+    huberts:
+      hub: {like: pocket, path: null, model: a/b, revision: c}
+      fetched: {like: pocket, path: null, download: d}
+      second: {like: hubert-pocket, targets: hubert-pocket-1, initial: hubert-pocket-1}
+    tokenisers:
+      of-pocket: {like: hubert-pocket, hubert: pocket}
+      of-hub: {like: hubert-pocket, hubert: hub}
+      of-fetched: {like: hubert-pocket, hubert: fetched}
+      of-second: {like: hubert-pocket, hubert: second}
+      given: {like: of-fetched, kmeans: {frames: null, file: k.bin, download: d}, quality: null}
+    """
+    found = load(ROOT, {"recipe": "hubert_pocket", **yaml.safe_load(text % ("0" * 64))})
+    plan = Plan(found, ROOT)
+    manifest = "results/downloads/d.parquet"
+    assert plan.hubert("of-pocket") == ["resources/hubert-pocket/model.safetensors"]
+    assert plan.hubert("of-hub") == plan.hubert("mfcc-pocket") == []
+    assert (
+        plan.hubert("of-fetched") == plan.hubert("given") == plan.converted("given") == [manifest]
+    )
+    assert plan.hubert("of-second") == ["results/huberts/second/model.safetensors"]
+    assert plan.initial("second") == ["results/huberts/hubert-pocket-1/model.safetensors"]
+    assert plan.converted("of-fetched") == plan.initial("hubert-pocket-1") == []
+    places = {
+        name: json.loads(plan.block("extract_units")(SimpleNamespace(tokeniser=name))).get("hubert")
+        for name in ("of-pocket", "of-hub", "of-fetched", "of-second")
+    }
+    fetched = places["of-fetched"]
+    assert places["of-hub"] == {"model": "a/b", "revision": "c"}
+    assert fetched["model"] == "downloads/d" and places["of-pocket"] == places["of-second"] is None
+    assert plan.gate("of-second") == ["results/tokenisers/of-second/quality.json"]
+    assert plan.gate("hubert-pocket-an4") == plan.gate("given") == []
+    measured = re.compile(plan.names("tokenisers", measured="True"))
+    assert measured.fullmatch("of-hub") and not measured.fullmatch("given")
 
 
 def test_the_config_of_a_run_is_written_whole_or_not_at_all(
