@@ -109,6 +109,17 @@ def test_numbers_in_either_notation_and_command_line_strings() -> None:
     assert config.tokenisers["hubert"].quality is None
 
 
+def test_others_huberts_and_codebooks_need_no_sibling() -> None:
+    text = """
+    huberts: {hub: {model: facebook/hubert-base-ls960}, fetched: {download: weights}}
+    downloads: {weights: {kind: huggingface, type: model, repository: a/b, revision: c}}
+    tokenisers:
+      theirs: {hubert: hub, kmeans: {layer: 9, clusters: 500, file: km500.bin}}
+    """
+    config = load(ROOT, {"recipe": "pocket", **yaml.safe_load(text)})
+    assert config.tokenisers["theirs"].converted and config.huberts["fetched"].download
+
+
 def test_layers_and_clusters_spread() -> None:
     text = "tokenisers: {s: {like: hubert, layers: [1, 2], clusters: [50]}}"
     config = load(ROOT, {"recipe": "pocket", **yaml.safe_load(text)})

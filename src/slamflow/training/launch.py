@@ -167,10 +167,6 @@ def _environment(machine: Mapping[str, Any], device: str, ranks: int) -> dict[st
         changes |= {"DS_ACCELERATOR": "cpu", "GLOO_SOCKET_IFNAME": "lo"}
         # Threads that spin while they wait are several times slower on cores that others use too.
         changes["OMP_WAIT_POLICY"] = os.environ.get("OMP_WAIT_POLICY", "PASSIVE")
-        # Activations come and go with each step: giving their memory back to the system, which
-        # hands it out again page by page, costs a fifth of a small model's step.
-        changes |= {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**33)}
-        changes |= {"MALLOC_TOP_PAD_": str(2**26)}
     return {**os.environ, **changes}
 
 
