@@ -80,6 +80,13 @@ def test_units_are_those_of_the_features(made: dict[str, Path], tmp_path: Path) 
         assert len(frames) == opened.frames(len(wave))
 
 
+@pytest.fixture
+def able(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor made for bfloat16; others compute it, too, only slowly."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+
+
+@pytest.mark.usefixtures("able")
 def test_lower_precision_is_recorded(made: dict[str, Path], tmp_path: Path) -> None:
     whole, lower = tmp_path / "float32.parquet", tmp_path / "bfloat16.parquet"
     frames = []
@@ -94,6 +101,17 @@ def test_lower_precision_is_recorded(made: dict[str, Path], tmp_path: Path) -> N
     assert facts[1] == {b"precision": b"bfloat16", b"agreement": f"{equal:.6f}".encode()}
 
 
+def test_a_processor_without_bfloat16_gives_the_units_of_float32(
+    made: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
+    exact, asked = tmp_path / "float32.parquet", tmp_path / "bfloat16.parquet"
+    for output, config in ((exact, {}), (asked, {"precision": "bfloat16", "agreement": 1.0})):
+        units.extract(config, made["codebook"], made["hubert"], made["all"], output, ONE)
+    assert asked.read_bytes() == exact.read_bytes()
+
+
+@pytest.mark.usefixtures("able")
 def test_lower_precision_that_changes_units(made: dict[str, Path], tmp_path: Path) -> None:
     config = {"precision": "bfloat16", "agreement": 1.0}
     output = tmp_path / "u.parquet"
@@ -104,6 +122,7 @@ def test_lower_precision_that_changes_units(made: dict[str, Path], tmp_path: Pat
         tokenising.open_tokeniser(made["codebook"], made["hubert"], ONE, precision="int8")
 
 
+@pytest.mark.usefixtures("able")
 def test_slow_precision_is_said(made: dict[str, Path], capfd: pytest.CaptureFixture[str]) -> None:
     for precision, lines in (("bfloat16", 0), ("float16", 1)):
         tokenising.open_tokeniser(made["codebook"], made["hubert"], ONE, precision=precision)

@@ -10,7 +10,7 @@ import torch
 
 from slamflow import logs
 from slamflow.tokeniser import decoding, features, hubert
-from slamflow.training.device import prepare
+from slamflow.training.device import compute_type, prepare
 
 SECONDS = {"cpu": 48.0, "cuda": 1200.0}  # of audio in a batch, unless the machine says otherwise
 POOL = 8  # batches of audio among which utterances of like length are sought
@@ -103,7 +103,8 @@ def open_encoder(
         weights: model.safetensors of the HuBERT.
         machine: `device` (default: cuda where there is one), `threads`, `micro_batch` (seconds of
             audio in a batch).
-        precision: one of PRECISIONS; MFCC are made in float32.
+        precision: one of PRECISIONS; MFCC are made in float32, as is all on a processor that has
+            no instructions for bfloat16 where that is asked for.
         padding: samples of zeros before and after each wave.
         hop: samples from frame to frame, for MFCC; a HuBERT has its own.
         window: samples that the first frame sees, for MFCC (default: `hop`).
@@ -125,6 +126,8 @@ def open_encoder(
         raise ValueError("features: hubert needs a HuBERT")
     if precision == "float16" and torch.device(device).type == "cpu":
         logs.say("precision: float16 is about 30 times as slow as float32 on a processor")
+    if precision == "bfloat16":
+        precision = str(compute_type(precision, device)).removeprefix("torch.")
     model = hubert.load(weights, device)
     if not 0 <= layer <= model.layers:
         raise ValueError(f"layer: {layer} is none of 0 to {model.layers}, those of {weights}")

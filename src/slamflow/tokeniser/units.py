@@ -42,7 +42,7 @@ def extract(
     precision = str(config.get("precision", "float32"))
     kind, root = config.get("features"), utterances.root(machine)
     opened, centroids = tokenising.open_tokeniser(codebook_path, hubert, machine, kind, precision)
-    agreed = 1.0
+    precision, agreed = opened.precision, 1.0
     if precision != "float32":
         agreed = agreement(opened, centroids, utterances.read(speech, RATE, root), speech)
         if agreed < float(config["agreement"]):

@@ -23,7 +23,7 @@ def prepare(machine: Mapping[str, Any]) -> str:
 
 
 def compute_type(precision: str, device: str) -> torch.dtype:
-    """The type of a training's matrix products: bfloat16 only where the processor is made for it.
+    """The type of matrix products: bfloat16 only where the processor is made for it.
 
     Args:
         precision: float32 or bfloat16.
@@ -37,6 +37,6 @@ def compute_type(precision: str, device: str) -> torch.dtype:
     if precision == "bfloat16" and device == "cpu":
         able = torch.cpu.get_capabilities()
         if not (able.get("avx512_bf16") or able.get("amx_bf16")):
-            logs.say("this processor has no instructions for bfloat16: trains in float32")
+            logs.say("this processor has no instructions for bfloat16: float32 is used")
             return torch.float32
     return getattr(torch, precision)
