@@ -30,7 +30,11 @@ os.environ.update(
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # memory that goes back and forth between a job and the kernel takes a quarter of its time
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-for name, value in {"MMAP_MAX_": 0, "TRIM_THRESHOLD_": 1 << 33, "TOP_PAD_": 1 << 26}.items():
+for name, value in {
+    "MMAP_MAX_": 0,
+    "TRIM_THRESHOLD_": 1 << 33,
+    "TOP_PAD_": 1 << 26,
+}.items():
     os.environ.setdefault(f"MALLOC_{name}", str(value))
 
 
