@@ -229,7 +229,7 @@ def test_a_hubert_that_is_not_there(tmp_path: Path) -> None:
         assert problem() == "mine/config.json is none of a HuBERT: it has no num_hidden_layers"
     config.write_text('{"num_hidden_layers": 0}')
     shown = error("huberts: {pocket: {path: mine}}", root=tmp_path)
-    assert shown.endswith("tokenisers.hubert.kmeans.layer: is 3, and pocket has 0 layers")
+    assert shown.endswith("tokenisers.hubert.kmeans.layer: is 2, and pocket has 0 layers")
 
 
 def test_values_at_the_bounds() -> None:

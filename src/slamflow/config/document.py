@@ -49,9 +49,9 @@ def json_schema() -> str:
                 for key, about in SPREAD.get(section, {}).items():
                     numbers = {"type": "array", "items": {"type": "integer"}}
                     properties[key] = {**numbers, "description": about}
-            if "oneOf" in things:
-                things["anyOf"] = things.pop("oneOf")
-                things.pop("discriminator", None)
+            choices = things.pop("oneOf", None) or [{"$ref": things.pop("$ref")}]
+            things.pop("discriminator", None)
+            things["anyOf"] = [*choices, {"type": "null"}]  # removes what the recipe has
     return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
 
 

@@ -52,6 +52,7 @@ def draw(quality: Path, joint: np.ndarray, output: Path) -> None:
     _bars(shares, list(SHARES), values, "phones and units (higher is better)")
     shares.legend(
         loc="upper right",
+        ncols=2,
         frameon=False,
         handles=[Patch(color=colour, label=part) for part, colour in PARTS.items()],
     )
@@ -105,7 +106,7 @@ def _bars(
             )
             highest = max(highest, value, high)
     axes.set_xticks(range(len(labels)), labels)
-    axes.set_ylim(0, 1.12 * highest or 1)
+    axes.set_ylim(0, 1.25 * highest or 1)  # with room for a legend
     axes.set_title(title, fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
 
