@@ -98,8 +98,8 @@ def test_training_went_on_from_a_checkpoint(disturbed: Disturbed, crumb: Path) -
 
 
 def test_prepared_audio_was_used_again(disturbed: Disturbed, crumb: Path) -> None:
-    assert "(audio)" in log(crumb, HUBERT)
-    assert "(audio)" not in dict(disturbed.after("script", "snakemake"))[HUBERT]
+    assert "(data)" in log(crumb, HUBERT)
+    assert "(data)" not in dict(disturbed.after("script", "snakemake"))[HUBERT]
 
 
 def test_the_orphan_was_waited_for_and_its_weights_taken(disturbed: Disturbed) -> None:
