@@ -6,8 +6,8 @@ from slamflow.tokeniser import hubert_places, quality
 
 
 def main() -> None:
-    several = ("speech", "alignments", "hubert", "fitted", "picture")
-    parser = commandline.parser(__doc__, "codebook", "quality", several=several)
+    several = ("speech", "alignments", "hubert", "fitted")
+    parser = commandline.parser(__doc__, "codebook", "quality", "picture", several=several)
     args = parser.parse_args()
     with logs.capture(args.log):
         hubert = hubert_places.given(args.hubert, args.config, args.machine)
@@ -23,8 +23,7 @@ def main() -> None:
             args.alignments,
             args.fitted,
         )
-        if args.picture:
-            quality_picture.draw(args.quality, joint, args.picture[0])
+        quality_picture.draw(args.quality, joint, args.picture)
 
 
 if __name__ == "__main__":

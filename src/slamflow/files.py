@@ -14,6 +14,8 @@ import pyarrow.parquet as pq
 
 ROW_GROUP = 4096  # rows
 
+REMAKE = "delete it and run snakemake again to make it anew"  # what is damaged
+
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -90,27 +92,26 @@ def read_table(
         ValueError: the file is damaged or is not of this schema.
     """
     path = Path(path)
-    repair = "delete it and run snakemake again to make it anew"
     try:
         file = pq.ParquetFile(path, page_checksum_verification=True)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file") from None
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{path}: not a readable Parquet file ({error}); {repair}") from None
+        raise ValueError(f"{path}: not a readable Parquet file ({error}); {REMAKE}") from None
     with file:
         for name in columns or schema.names:
             if name not in file.schema_arrow.names:
-                raise ValueError(f"{path}: has no column `{name}`; {repair}")
+                raise ValueError(f"{path}: has no column `{name}`; {REMAKE}")
             found, wanted = file.schema_arrow.field(name).type, schema.field(name).type
             if found != wanted:
                 raise ValueError(
-                    f"{path}: column `{name}` is {found} and should be {wanted}; {repair}"
+                    f"{path}: column `{name}` is {found} and should be {wanted}; {REMAKE}"
                 )
         try:
             names = list(columns or schema.names)
             return file.read(columns=names) if rows is None else _rows(file, names, rows)
         except (pa.ArrowException, OSError) as error:
-            raise ValueError(f"{path}: damaged ({error}); {repair}") from None
+            raise ValueError(f"{path}: damaged ({error}); {REMAKE}") from None
 
 
 def _rows(file: pq.ParquetFile, columns: list[str], rows: pa.BooleanArray) -> pa.Table:

@@ -12,31 +12,14 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import speech_tables
 import torch
 import training_job
-from hubert_trainings import CLUSTERS, CONFIG, HOP, ONE, RECEPTIVE, fit, prepare
+from hubert_trainings import CLUSTERS, CONFIG, HOP, ONE, RECEPTIVE, fit
 from transformers import HubertModel
 
 from slamflow import files
 from slamflow.tokeniser import hubert, hubert_data, hubert_task
 from slamflow.training.rank import Place
-
-
-@pytest.fixture(scope="module")
-def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return speech_tables.write(tmp_path_factory.mktemp("speech") / "s.parquet", 30)
-
-
-@pytest.fixture(scope="module")
-def codebook(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return fit(speech, tmp_path_factory.mktemp("codebook"))
-
-
-@pytest.fixture(scope="module")
-def data(speech: Path, codebook: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    prepare(folder := tmp_path_factory.mktemp("data") / "d", speech, codebook)
-    return folder
 
 
 def make(
@@ -48,10 +31,10 @@ def make(
     )
 
 
-def test_frames_without_a_target_do_not_count(data: Path, tmp_path: Path) -> None:
-    task = make(data, tmp_path)
+def test_frames_without_a_target_do_not_count(prepared: Path, tmp_path: Path) -> None:
+    task = make(prepared, tmp_path)
     (batch,) = task.micro_batches(0)
-    stream = hubert_data.Stream.open(data)
+    stream = hubert_data.Stream.open(prepared)
     masked = np.unique(np.concatenate([first + np.flatnonzero(mask) for first, mask in batch]))
     lost = np.array(stream.targets)
     lost[masked[::2]] = hubert_data.NONE
@@ -62,21 +45,21 @@ def test_frames_without_a_target_do_not_count(data: Path, tmp_path: Path) -> Non
     assert after[0] < 0.6 * before[0] and after[1] < 0.6 * before[1]
 
 
-def test_loss_does_not_depend_on_micro_batches(data: Path, tmp_path: Path) -> None:
+def test_loss_does_not_depend_on_micro_batches(prepared: Path, tmp_path: Path) -> None:
     sums = []
     for crops in (1, 4, 6):
-        task = make(data, tmp_path, micro_batch=crops)
+        task = make(prepared, tmp_path, micro_batch=crops)
         parts = [task.forward(task.model, part) for part in task.micro_batches(3)]
         assert len(parts) == math.ceil(6 / crops)
         sums.append([sum(float(part[name].detach()) for part in parts) for name in task.measures])
     np.testing.assert_allclose(sums, np.tile(sums[0], (3, 1)), rtol=1e-5)
 
 
-def test_the_loss_sees_masked_frames_only(data: Path, tmp_path: Path) -> None:
-    task = make(data, tmp_path)
+def test_the_loss_sees_masked_frames_only(prepared: Path, tmp_path: Path) -> None:
+    task = make(prepared, tmp_path)
     (batch,) = task.micro_batches(0)
     before = float(task.forward(task.model, batch)["loss"].detach())
-    stream = hubert_data.Stream.open(data)
+    stream = hubert_data.Stream.open(prepared)
     other = (np.where(stream.targets == hubert_data.NONE, 3, stream.targets) + 1) % 8
     masked = np.concatenate([first + np.flatnonzero(mask) for first, mask in batch])
     other[masked] = stream.targets[masked]
@@ -86,8 +69,8 @@ def test_the_loss_sees_masked_frames_only(data: Path, tmp_path: Path) -> None:
     assert float(task.forward(task.model, batch)["loss"].detach()) != before
 
 
-def test_penalty_and_gradient_of_the_convolutions(data: Path, tmp_path: Path) -> None:
-    plain = make(data, tmp_path)
+def test_penalty_and_gradient_of_the_convolutions(prepared: Path, tmp_path: Path) -> None:
+    plain = make(prepared, tmp_path)
     (batch,) = plain.micro_batches(0)
     first, last = "feature_extractor.conv_layers.0.conv.weight", "project.weight"
 
@@ -100,7 +83,7 @@ def test_penalty_and_gradient_of_the_convolutions(data: Path, tmp_path: Path) ->
         ] + [p.grad for n, p in task.model.named_parameters() if n == last]
 
     loss, convolution, head = gradients(plain)
-    scaled = gradients(make(data, tmp_path, {"feature_gradient": 0.1}))
+    scaled = gradients(make(prepared, tmp_path, {"feature_gradient": 0.1}))
     torch.testing.assert_close(scaled, [loss, 0.1 * convolution, head])
     waves = np.stack([plain._stream.crop(frame, plain.crop)[0] for frame, _ in batch])
     with torch.no_grad():
@@ -108,14 +91,14 @@ def test_penalty_and_gradient_of_the_convolutions(data: Path, tmp_path: Path) ->
     none = [plain._stream.crop(frame, plain.crop)[1] == hubert_data.NONE for frame, _ in batch]
     counted = [(mask & ~without).sum() for (_, mask), without in zip(batch, none, strict=True)]
     penalty = 10 * (hidden.square().mean((1, 2)) * torch.tensor(counted)).sum()
-    penalised = gradients(make(data, tmp_path, {"feature_penalty": 10.0}))
+    penalised = gradients(make(prepared, tmp_path, {"feature_penalty": 10.0}))
     torch.testing.assert_close(penalised[0], loss + penalty)
     assert not torch.allclose(penalised[1], convolution)
 
 
-def test_left_out_layers_have_gradients_of_zero(data: Path, tmp_path: Path) -> None:
+def test_left_out_layers_have_gradients_of_zero(prepared: Path, tmp_path: Path) -> None:
     architecture = {**CONFIG["architecture"], "layer_drop": 1.0, "final_size": 6}
-    task = make(data, tmp_path, {"architecture": architecture})
+    task = make(prepared, tmp_path, {"architecture": architecture})
     task.forward(task.model, task.micro_batches(0)[0])["loss"].backward()
     for name, parameter in task.model.named_parameters():
         assert parameter.grad is not None, name
@@ -133,9 +116,9 @@ def test_spans() -> None:
         assert all(len(run) >= CONFIG["mask_frames"] for run in runs if run)
 
 
-def test_frames_of_crops_are_those_of_transformers(data: Path, tmp_path: Path) -> None:
-    task = make(data, tmp_path)
-    wave = torch.from_numpy(hubert_data.Stream.open(data).crop(10, 25)[0])[None]
+def test_frames_of_crops_are_those_of_transformers(prepared: Path, tmp_path: Path) -> None:
+    task = make(prepared, tmp_path)
+    wave = torch.from_numpy(hubert_data.Stream.open(prepared).crop(10, 25)[0])[None]
     none = torch.zeros(1, 25, dtype=torch.bool)
     with torch.no_grad():
         hidden = task.model.eval().hubert(wave).last_hidden_state
@@ -154,19 +137,20 @@ def run(folder: Path, machine: dict[str, Any], **paths: Path) -> Any:
 
 
 @pytest.fixture(scope="module")
-def first(speech: Path, codebook: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def first(trained_on: Path, targets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a training on clusters of MFCC."""
     folder = tmp_path_factory.mktemp("first")
     assert (
-        run(folder, {**ONE, "checkpoint_steps": 10}, speech=speech, codebook=codebook).wait() == 0
+        run(folder, {**ONE, "checkpoint_steps": 10}, speech=trained_on, codebook=targets).wait()
+        == 0
     )
     return folder
 
 
 def test_killed_and_resumed_training_ends_in_the_same_weights(
-    speech: Path, codebook: Path, first: Path, tmp_path: Path
+    trained_on: Path, targets: Path, first: Path, tmp_path: Path
 ) -> None:
-    machine, paths = {**ONE, "checkpoint_steps": 10}, {"speech": speech, "codebook": codebook}
+    machine, paths = {**ONE, "checkpoint_steps": 10}, {"speech": trained_on, "codebook": targets}
     job = run(tmp_path, machine, **paths)
     checkpoints = tmp_path / "state" / "checkpoints"
     while job.poll() is None and not list(checkpoints.glob("0*")):
@@ -187,11 +171,11 @@ def test_killed_and_resumed_training_ends_in_the_same_weights(
 
 
 def test_a_second_iteration_on_two_ranks_learns_the_units_of_the_first(
-    speech: Path, first: Path, tmp_path: Path
+    trained_on: Path, first: Path, tmp_path: Path
 ) -> None:
     weights = first / "model" / "model.safetensors"
-    codebook = fit(speech, tmp_path, weights, layer=1)
-    paths = {"speech": speech, "codebook": codebook, "hubert": weights, "initial": weights}
+    codebook = fit(trained_on, tmp_path, weights, layer=1)
+    paths = {"speech": trained_on, "codebook": codebook, "hubert": weights, "initial": weights}
     assert run(tmp_path, {**ONE, "threads": 2, "ranks": 2}, **paths).wait() == 0
     found = hubert.load(tmp_path / "model" / "model.safetensors")
     assert found.sha256 != files.sha256(weights)
@@ -200,10 +184,10 @@ def test_a_second_iteration_on_two_ranks_learns_the_units_of_the_first(
     assert len(log) == CONFIG["steps"] and np.mean(accuracy[-5:]) > np.mean(accuracy[:5])
 
 
-def test_going_on_from_weights(data: Path, first: Path, tmp_path: Path) -> None:
+def test_going_on_from_weights(prepared: Path, first: Path, tmp_path: Path) -> None:
     weights = first / "model" / "model.safetensors"
     place = Place(0, 1, "cpu", None, {}, "test")
-    parts = (CLUSTERS, weights, data, tmp_path, place)
+    parts = (CLUSTERS, weights, prepared, tmp_path, place)
     task = hubert_task.MaskedPrediction(CONFIG, *parts)
     for name, tensor in hubert.load(weights).model.state_dict().items():
         assert torch.equal(task.model.hubert.state_dict()[name], tensor)

@@ -13,6 +13,7 @@ from small_huberts import IN_USE, save
 from slamflow import audio
 from slamflow.synthesis.espeak import Espeak
 from slamflow.tokeniser import hubert, hubert_windows, kmeans
+from slamflow.tokeniser.convolutions import SAMPLING_RATE
 
 POCKET = Path(__file__).parents[2] / "resources" / "hubert-pocket" / "model.safetensors"
 
@@ -73,7 +74,7 @@ def test_the_shortest_that_has_windows(
 @pytest.mark.slow
 def test_ten_minutes_of_speech_have_the_stated_error(monkeypatch: pytest.MonkeyPatch) -> None:
     model = hubert.load(POCKET)
-    wanted, parts = 600 * hubert.SAMPLING_RATE, []
+    wanted, parts = 600 * SAMPLING_RATE, []
     voices = ["en-us", "en-gb", "en-gb-scotland", "en-us+f3", "en-gb+m3", "en-029"]
     with Espeak() as espeak:
         while sum(map(len, parts)) < wanted:
@@ -81,7 +82,7 @@ def test_ten_minutes_of_speech_have_the_stated_error(monkeypatch: pytest.MonkeyP
             text = f"The baker sold {place} loaves and {place * 37} cakes before the rain came."
             said = espeak.speak(text, voices[place % 6], 140 + place % 50, 40 + place % 20)
             wave = said.samples.astype(np.float32) / 32768
-            parts.append(audio.resample(wave, said.sampling_rate, hubert.SAMPLING_RATE))
+            parts.append(audio.resample(wave, said.sampling_rate, SAMPLING_RATE))
     long = torch.from_numpy(np.concatenate(parts)[:wanted])
     cut = hubert.features(model, [long], 3)[0]
     monkeypatch.setattr(hubert, "WINDOW", 1000.0)

@@ -11,7 +11,7 @@ PACKAGE = ROOT / "src" / "slamflow"
 # Each line uses only those above it, and the members of the first line each other.
 LAYERS = (
     {"audio", "commandline", "files", "folders", "identities", "logs", "provenance", "rejections"}
-    | {"config", "runstate", "tables"},
+    | {"config", "runstate", "tables", "workers"},
     {"training"},
     {"downloads"},
     {"synthesis"},

@@ -262,7 +262,6 @@ def test_alignments_stand_in_for_unknown_phones(tmp_path: Path) -> None:
 
 
 def test_picture(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     codebook = tmp_path / "k.safetensors"
     for phones in (True, False):
         speech = [speech_tables.write(tmp_path / "s.parquet", 20, phones=phones)]

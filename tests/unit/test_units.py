@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,6 @@ from slamflow import files
 from slamflow.tables import speech as speech_table
 from slamflow.tables import units as units_table
 from slamflow.tokeniser import (
-    decoding,
     encoder,
     features,
     hubert,
@@ -148,26 +146,6 @@ def test_mfcc_do_not_depend_on_how_many_are_made_at_once(
     wanted = features.mfcc(wave, 25, 320)
     monkeypatch.setattr(features, "_ANALYSES", analyses)
     torch.testing.assert_close(features.mfcc(wave, 25, 320), wanted, rtol=1e-4, atol=1e-4)
-
-
-def test_work_ahead_is_in_order_and_bounded() -> None:
-    begun: list[int] = []
-
-    def numbers() -> Iterator[int]:
-        for number in range(1000):
-            begun.append(number)
-            yield number
-        raise ValueError("the end")
-
-    waves = decoding.ahead(decoding.together(lambda n: n * n, numbers(), 3), 2)
-    assert [next(waves) for _ in range(5)] == [0, 1, 4, 9, 16]
-    assert len(begun) <= 5 + 2 + 2 * 3
-    with pytest.raises(ValueError, match="the end"):
-        list(waves)
-    given_up = decoding.ahead(numbers(), 2)
-    next(given_up)
-    given_up.close()
-    assert list(decoding.ahead([], 2)) == []
 
 
 def test_any_number_of_workers(made: dict[str, Path]) -> None:

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import VitsModel
 
-from slamflow.synthesis import pretrained, splitting, voices
+from slamflow.synthesis import pretrained, splitting
 from slamflow.synthesis.espeak import Espeak
 from slamflow.synthesis.spelling import Speller
 
@@ -122,12 +122,6 @@ def test_a_folder_below_the_data_comes_first(tmp_path: Path, monkeypatch: Any) -
     assert pretrained.fetch(block, {}) == Path("downloads/voice")
     whole = str(tmp_path / "downloads")
     assert pretrained.fetch(folder_of(model=whole), machine) == Path(whole)
-
-
-def test_workers_are_by_default_the_threads_of_the_job() -> None:
-    assert voices.workers({"threads": 3}) == voices.workers({"workers": None, "threads": 3}) == 3
-    assert voices.workers({"workers": 2, "threads": 3}) == 2
-    assert voices.workers({}) == 1
 
 
 def test_models_are_safetensors_of_the_right_kind(tmp_path: Path) -> None:

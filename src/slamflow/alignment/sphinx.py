@@ -14,7 +14,7 @@ import multiprocessing
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ import pocketsphinx
 from slamflow.alignment import texts
 from slamflow.synthesis import arpabet
 from slamflow.synthesis.espeak import SILENCE, Espeak, EspeakError
+from slamflow.workers import in_order
 
 SAMPLING_RATE = 16_000
 FRAME_RATE = 100  # Hz
@@ -58,19 +59,13 @@ def spread(
     machine: Mapping[str, Any],
 ) -> Iterator[tuple[int, texts.Aligned]]:
     """Index and result of each call of a function, in order, by `threads` processes."""
-    workers = max(1, int(machine.get("threads") or 1))
-    waiting: list[Future[texts.Aligned]] = []
-    done = itertools.count()
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        try:
-            for call in calls:
-                waiting.append(pool.submit(function, *call))
-                if len(waiting) >= 8 * workers:
-                    yield next(done), waiting.pop(0).result()
-            while waiting:
-                yield next(done), waiting.pop(0).result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    pool = functools.partial(ProcessPoolExecutor, mp_context=multiprocessing.get_context("spawn"))
+    called = functools.partial(_call, function)
+    return enumerate(in_order(called, calls, int(machine.get("threads") or 1), 8, pool))
+
+
+def _call(function: Callable[..., texts.Aligned], arguments: tuple[Any, ...]) -> texts.Aligned:
+    return function(*arguments)
 
 
 @functools.cache

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-_REPAIR = "delete it and run snakemake again to make it anew"
+from slamflow.files import REMAKE
 
 
 def read(path: Path) -> Any:
@@ -16,7 +16,7 @@ def read(path: Path) -> Any:
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path}: is no JSON ({error}); {_REPAIR}") from None
+        raise ValueError(f"{path}: is no JSON ({error}); {REMAKE}") from None
 
 
 def value(measured: Any, place: tuple[str | int, ...], path: Path) -> Any:
@@ -36,5 +36,5 @@ def value(measured: Any, place: tuple[str | int, ...], path: Path) -> Any:
             found = found[key]
         except (KeyError, IndexError, TypeError):
             name = ".".join(map(str, place))
-            raise ValueError(f"{path}: lacks {name}; {_REPAIR}") from None
+            raise ValueError(f"{path}: lacks {name}; {REMAKE}") from None
     return found

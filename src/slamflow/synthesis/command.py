@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from slamflow import workers
 from slamflow.synthesis import voices
 
 PLACEHOLDERS = ("text", "text_file", "wav", "voice", "seed")
@@ -58,7 +59,7 @@ def speak(
     def work(request: voices.Request) -> voices.Wave | str:
         return _utter(request, [program, *command[1:]], float(synthesiser["seconds"]))
 
-    yield from voices.in_order(work, requests, voices.workers(machine))
+    yield from workers.in_order(work, requests, workers.number(machine))
 
 
 def _utter(request: voices.Request, command: list[str], seconds: float) -> voices.Wave | str:

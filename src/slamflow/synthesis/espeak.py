@@ -17,7 +17,8 @@ import espeakng_loader
 import numpy as np
 
 from slamflow.synthesis import alignments, espeak_server
-from slamflow.synthesis.voices import NOTHING, SILENCE, Request, Wave, in_order, numbers, workers
+from slamflow.synthesis.voices import NOTHING, SILENCE, Request, Wave, numbers
+from slamflow.workers import in_order, number
 
 STRESS = "',%="  # marks that espeak-ng puts before a phone
 RATES, PITCHES = (80, 450), (0, 99)  # what espeak-ng can do; it clips other values silently
@@ -204,7 +205,7 @@ def speak(
         ValueError: an unknown voice.
     """
     with ExitStack() as stack:
-        count = workers(machine)
+        count = number(machine)
         free = [stack.enter_context(Espeak()) for _ in range(count)]
         for voice in synthesiser["voices"]:
             free[0].resolve(voice)

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from slamflow import audio, files, logs
+from slamflow import audio, files, logs, workers
 from slamflow.synthesis import voices
 from slamflow.tables import rejected as rejected_table
 from slamflow.tables import speech as speech_table
@@ -143,7 +143,7 @@ def _results(
         ) -> Row:
             return _finish(*outcome, wanted)
 
-        yield from voices.in_order(finish, outcomes(), voices.workers(machine))
+        yield from workers.in_order(finish, outcomes(), workers.number(machine))
 
 
 def _request(row: Row, rendition: int, config: Mapping[str, Any]) -> voices.Request | str:

@@ -6,9 +6,7 @@ each `Request`, in their order, a `Wave` or the reason why there is none.
 """
 
 import hashlib
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -74,25 +72,3 @@ def pick_speaker(
     """The voice `<engine>-<speaker>` of an item's rendition: one of `speakers`, or the only one."""
     names = [f"{synthesiser['engine']}-{number}" for number in synthesiser.get("speakers") or []]
     return pick(names, synthesiser, seed, item, rendition)
-
-
-def workers(machine: Mapping[str, Any]) -> int:
-    """The machine setting `workers`, by default the job's threads."""
-    return int(machine.get("workers") or machine.get("threads") or 1)
-
-
-def in_order(
-    work: Callable[[Item], Result], items: Iterable[Item], workers: int
-) -> Iterator[Result]:
-    """`work` of each item, in order, in threads; few items are taken ahead of what is used."""
-    with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[Future[Result]] = deque()
-        try:
-            for item in items:
-                waiting.append(pool.submit(work, item))
-                if len(waiting) >= 4 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)

@@ -15,7 +15,6 @@ from safetensors.numpy import save
 from slamflow import files
 
 ORIGIN = "origin"  # the key of the metadata
-REPAIR = "delete it and run snakemake again to make it anew"
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def read(path: Path) -> tuple[np.ndarray, Origin]:
     """
     centroids, origin = _open(path)
     if centroids.shape != (origin.clusters, origin.dimension) or not np.isfinite(centroids).all():
-        raise ValueError(f"{path}: its centroids do not fit its metadata; {REPAIR}")
+        raise ValueError(f"{path}: its centroids do not fit its metadata; {files.REMAKE}")
     return centroids, origin
 
 
@@ -79,7 +78,7 @@ def phones(path: Path) -> list[str]:
     try:
         labels = json.loads(Path(path).read_text(encoding="utf-8"))["phones"]
     except (ValueError, KeyError, TypeError):
-        raise ValueError(f"{path}: is no list of phones; {REPAIR}") from None
+        raise ValueError(f"{path}: is no list of phones; {files.REMAKE}") from None
     return list(labels)
 
 
@@ -101,12 +100,12 @@ def check(origin: Origin, path: Path, hubert: str | None, dimension: int | None 
     if hubert is not None and hubert != origin.hubert:
         raise ValueError(
             f"{path}: was fitted on another HuBERT ({origin.hubert[:12]}…, not {hubert[:12]}…);"
-            f" {REPAIR}"
+            f" {files.REMAKE}"
         )
     if dimension is not None and dimension != origin.dimension:
         raise ValueError(
             f"{path}: its centroids have {origin.dimension} dimensions, the features of layer"
-            f" {origin.layer} have {dimension}; {REPAIR}"
+            f" {origin.layer} have {dimension}; {files.REMAKE}"
         )
 
 
@@ -118,4 +117,4 @@ def _open(path: Path) -> tuple[np.ndarray, Origin]:
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file") from None
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: is no codebook ({error}); {REPAIR}") from None
+        raise ValueError(f"{path}: is no codebook ({error}); {files.REMAKE}") from None

@@ -20,7 +20,6 @@ from slamflow import files
 from slamflow.tokeniser import codebook, convolutions
 from slamflow.tokeniser.inert_pickle import Made, class_of, follow, of_kind, printable, unpacked
 
-SAMPLING_RATE = 16_000  # Hz, of every HuBERT
 LARGEST = 1 << 30  # bytes, unpacked
 MOST = 65_534  # clusters; units are uint16, and HuBERT's training needs one to mean none
 KMEANS = frozenset(
@@ -84,7 +83,7 @@ def convert(config: Mapping[str, Any], source: Path, hubert: Path | None, output
         layer=layer,
         clusters=clusters,
         dimension=dimension,
-        frame_rate=SAMPLING_RATE / hop,
+        frame_rate=convolutions.SAMPLING_RATE / hop,
         hubert=files.sha256(hubert),
         frames=0,
         seed=0,

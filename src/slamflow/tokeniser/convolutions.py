@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+SAMPLING_RATE = 16_000  # Hz, of every HuBERT
 PREPROCESSOR = "preprocessor_config.json"  # beside a HuBERT's weights
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from slamflow import logs
-from slamflow.tokeniser import decoding, features, hubert
+from slamflow import logs, workers
+from slamflow.tokeniser import features, hubert
 from slamflow.training.device import compute_type, prepare
 
 SECONDS = {"cpu": 48.0, "cuda": 1200.0}  # of audio in a batch, unless the machine says otherwise
@@ -160,7 +160,7 @@ def encode_batches(
     Raises:
         ValueError: an utterance is too short to give a frame.
     """
-    for pool in decoding.ahead(_pools(encoder, utterances, path), 1):
+    for pool in workers.ahead(_pools(encoder, utterances, path), 1):
         for batch in pool:
             yield batch, encoder.encode([wave for *_, wave in batch])
 

@@ -5,7 +5,9 @@ from torch.nn import functional
 from torchaudio.compliance import kaldi
 from torchaudio.functional import compute_deltas
 
-SAMPLING_RATE = 16_000  # Hz
+from slamflow.tokeniser import convolutions
+
+SAMPLING_RATE = convolutions.SAMPLING_RATE
 COEFFICIENTS = 13
 DIMENSION = 3 * COEFFICIENTS
 HOP = 640  # samples a frame where no HuBERT gives another one: 25 Hz

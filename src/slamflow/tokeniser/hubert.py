@@ -32,7 +32,6 @@ from slamflow.tokeniser import (
     hubert_windows,
 )
 
-SAMPLING_RATE = 16_000  # Hz
 WINDOW = 300.0  # seconds; longer utterances go through the transformer in windows of these
 OVERLAP = 30.0  # seconds on both sides of what is kept of a window
 
@@ -133,7 +132,7 @@ def features(
 
 
 def _in_frames(hubert: Hubert, seconds: float) -> int:
-    return round(seconds * SAMPLING_RATE / hubert.hop)
+    return round(seconds * convolutions.SAMPLING_RATE / hubert.hop)
 
 
 def _together(model: Any, projected: Sequence[torch.Tensor], layer: int) -> list[torch.Tensor]:

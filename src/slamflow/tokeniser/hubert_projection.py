@@ -12,8 +12,9 @@ import torch
 from torch import nn
 
 from slamflow.tokeniser import convolutions, hubert_convolutions
+from slamflow.tokeniser.convolutions import SAMPLING_RATE
 
-BLOCK = {"cpu": 2 * 16_000, "cuda": 240 * 16_000}  # samples in a block
+BLOCK = {"cpu": 2 * SAMPLING_RATE, "cuda": 240 * SAMPLING_RATE}  # samples in a block
 
 
 @torch.inference_mode()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from slamflow import logs
+from slamflow import logs, workers
 from slamflow.tokeniser import codebook, encoder, features, kmeans_clustering, utterances
 
 
@@ -86,8 +86,8 @@ def collect(
         if not places:
             continue
         root = utterances.root(machine)
-        workers = utterances.workers(machine)
-        read = utterances.read(path, features.SAMPLING_RATE, root, set(places), workers=workers)
+        count = workers.number(machine)
+        read = utterances.read(path, features.SAMPLING_RATE, root, set(places), workers=count)
         for _, row, frames in encoder.encode_all(opened, read, path):
             found[places[row["id"]]] = frames.cpu().numpy()
             progress.update(len(found))

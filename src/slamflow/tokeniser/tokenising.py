@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from slamflow import files
 from slamflow.tokeniser import codebook, encoder, kmeans
 from slamflow.tokeniser.features import SAMPLING_RATE
 
@@ -41,7 +42,7 @@ def open_tokeniser(
     if opened.frame_rate != origin.frame_rate:
         raise ValueError(
             f"{codebook_path}: was fitted on {origin.frame_rate:g} frames a second, not on"
-            f" {opened.frame_rate:g}; {codebook.REPAIR}"
+            f" {opened.frame_rate:g}; {files.REMAKE}"
         )
     return opened, torch.from_numpy(array).to(opened.device)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from slamflow import files, logs
+from slamflow import files, logs, workers
 from slamflow.tables import speech as speech_table
 from slamflow.tables import units as units_table
 from slamflow.tokeniser import encoder, runs, tokenising, utterances
@@ -52,7 +52,7 @@ def extract(
                 " lower `agreement`"
             )
     table = files.read_table(speech, speech_table.SCHEMA, runs.COPIED)
-    read = utterances.read(speech, RATE, root, workers=utterances.workers(machine))
+    read = utterances.read(speech, RATE, root, workers=workers.number(machine))
     units: list[np.ndarray] = [np.empty(0, dtype=np.uint16)] * table.num_rows
     durations = list(units)
     progress = logs.Progress(label, table.num_rows, "utterances")

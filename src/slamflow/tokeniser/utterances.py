@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from slamflow import audio, files
 from slamflow.tables import speech as speech_table
-from slamflow.tokeniser import decoding
+from slamflow.workers import in_order
 
 ROWS = 64  # of audio in memory at once
 AUDIO = ("id", "audio", "start", "end")
@@ -60,7 +60,7 @@ def read(
         row, recording = entry
         return row, audio.decode(recording, sampling_rate)
 
-    yield from decoding.together(decode, found, workers)
+    yield from in_order(decode, found, workers, each=2)
 
 
 def _rows(path: Path, wanted: list[str], chosen: set[str] | None) -> Iterator[dict[str, Any]]:
@@ -69,10 +69,7 @@ def _rows(path: Path, wanted: list[str], chosen: set[str] | None) -> Iterator[di
     ) as file:
         for name in wanted:
             if speech_table.SCHEMA.field(name) not in list(file.schema_arrow):
-                raise ValueError(
-                    f"{path}: has no column `{name}` as it should be; delete it and run snakemake"
-                    " again to make it anew"
-                )
+                raise ValueError(f"{path}: has no column `{name}` as it should be; {files.REMAKE}")
         for batch in file.iter_batches(ROWS, columns=wanted, use_threads=False):
             if chosen is not None:
                 keep = pa.array([name in chosen for name in batch["id"].to_pylist()], pa.bool_())
@@ -83,8 +80,3 @@ def _rows(path: Path, wanted: list[str], chosen: set[str] | None) -> Iterator[di
 def root(machine: Mapping[str, Any]) -> Path | None:
     """The machine setting `data_root`."""
     return Path(machine["data_root"]) if machine.get("data_root") else None
-
-
-def workers(machine: Mapping[str, Any]) -> int:
-    """The machine setting `workers`: threads that decode; by default as many as the job has."""
-    return int(machine.get("workers") or machine.get("threads") or 1)
