@@ -1,12 +1,14 @@
 """espeak-ng itself: voices, phonemes, independence of what was spoken before."""
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
-from slamflow.synthesis import phonemes
+from slamflow.synthesis import espeak_server, phonemes
 from slamflow.synthesis.espeak import SILENCE, Espeak, Spoken
 
 TEXT = (
@@ -71,6 +73,31 @@ def test_nothing_before_an_utterance_changes_it(engine: Espeak, voice: str) -> N
         fresh = other.speak("Once there was a dog.", voice, 180, 50).samples
     assert np.array_equal(first, again) and np.array_equal(first, fresh)
     assert np.abs(first).max() > 1000
+
+
+def test_many_voices_in_turn_sound_as_they_do_alone() -> None:
+    variants = [f"en-us+m{number}" for number in range(1, 9)]
+    variants += [f"en-gb+f{number}" for number in range(1, 5)]
+    accents = ("en-us", "en-gb", "en-gb-scotland", "es", "it", "pl", "sv", "fi", "tr", "hu")
+    listed = [*accents, *variants, *(f"{accent}+f2" for accent in accents), "de", "de+m1"]
+    assert len(listed) > espeak_server.KEEPERS
+    with Espeak() as engine:
+        heard = {voice: engine.speak("Papa, la luna.", voice, 180, 50).samples for voice in listed}
+        for voice in listed[:3]:
+            again = engine.speak("Papa, la luna.", voice, 180, 50).samples
+            assert np.array_equal(heard[voice], again), voice
+
+
+def test_a_killed_voice_is_an_error_not_a_wait() -> None:
+    with Espeak() as other:
+        other.resolve("en-us")
+        process = other._process.pid
+        with open(f"/proc/{process}/task/{process}/children") as stream:
+            children = [int(child) for child in stream.read().split()]
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+        with pytest.raises(OSError, match="espeak-ng's process ended"):
+            other.speak("Hello.", "en-us", 180, 50)
 
 
 def test_voice_rate_and_pitch_are_heard(engine: Espeak) -> None:

@@ -8,7 +8,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -73,7 +73,8 @@ class Espeak:
     def close(self) -> None:
         """End the process."""
         assert self._process.stdin and self._process.stdout
-        self._process.stdin.close()
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
         self._process.stdout.close()
         self._process.wait()
 
@@ -90,8 +91,9 @@ class Espeak:
 
     def _ask(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         assert self._process.stdin
-        self._process.stdin.write(json.dumps(request).encode() + b"\n")
-        self._process.stdin.flush()
+        with suppress(BrokenPipeError):  # then `_read` says what happened
+            self._process.stdin.write(json.dumps(request).encode() + b"\n")
+            self._process.stdin.flush()
         return self._read()
 
     def _list(self) -> None:

@@ -1,8 +1,9 @@
-"""A bare process that holds espeak-ng and forks once for each request.
+"""A bare process that holds espeak-ng and forks for each voice, and from there for each request.
 
 espeak-ng keeps state between utterances, so the same text spoken twice in one process gives other
 samples, and it seeds the noise of its breathy voices with the time. A child forked from a process
-that has only initialised the library, and with a seed of its own, always gives the same samples.
+that has only initialised the library and loaded a voice, and with a seed of its own, always gives
+the same samples. (To load the voice in each child would take longer than to speak a word.)
 This process imports nothing but the standard library: its forks are cheap, and safe whatever
 threads the caller runs. It is started by `slamflow.synthesis.espeak` as
 
@@ -27,6 +28,7 @@ EVENT_WORD, EVENT_PHONEME = 1, 7
 SEPARATOR = "\x01"
 NOISE_SEED = 1  # voices with breath or roughness are noisy
 SECONDS = 300  # an utterance that takes longer hangs
+KEEPERS = 32  # processes with a voice each
 
 
 class _Event(ctypes.Structure):
@@ -75,15 +77,17 @@ def _load(library: str, data: str) -> tuple[ctypes.CDLL, int]:
     return espeak, espeak.espeak_Initialize(SYNCHRONOUS, 0, b".", options)
 
 
-def _set_voice(espeak: ctypes.CDLL, identifier: str) -> None:
+def _set_voice(espeak: ctypes.CDLL, identifier: str | None) -> None:
     """An unknown voice leaves the old one speaking, an unknown variant is dropped: check both."""
+    if identifier is None:
+        return
     status = espeak.espeak_SetVoiceByName(identifier.encode())
     current = espeak.espeak_GetCurrentVoice().contents.identifier.decode()
     if status or current != identifier:
         raise ValueError(f"voice {identifier} cannot be loaded (status {status}, got {current})")
 
 
-def _voices(espeak: ctypes.CDLL) -> tuple[dict[str, Any], bytes]:
+def _voices(espeak: ctypes.CDLL, _: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     listed, found = espeak.espeak_ListVoices(None), []
     for voice in listed:
         if not voice:
@@ -94,7 +98,6 @@ def _voices(espeak: ctypes.CDLL) -> tuple[dict[str, Any], bytes]:
 
 
 def _phonemise(espeak: ctypes.CDLL, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-    _set_voice(espeak, request["voice"])
     rest = ctypes.c_char_p(request["text"].encode())
     clauses = []
     while rest.value is not None:
@@ -104,7 +107,6 @@ def _phonemise(espeak: ctypes.CDLL, request: dict[str, Any]) -> tuple[dict[str, 
 
 
 def _speak(espeak: ctypes.CDLL, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-    _set_voice(espeak, request["voice"])
     chunks: list[bytes] = []
     words: list[tuple[int, int]] = []
     phones: list[tuple[str, int]] = []
@@ -140,12 +142,8 @@ def _speak(espeak: ctypes.CDLL, request: dict[str, Any]) -> tuple[dict[str, Any]
 def _child(espeak: ctypes.CDLL, request: dict[str, Any], stream: BinaryIO) -> None:
     signal.alarm(SECONDS)
     try:
-        if request["do"] == "voices":
-            header, body = _voices(espeak)
-        else:
-            header, body = {"phonemise": _phonemise, "speak": _speak}[request["do"]](
-                espeak, request
-            )
+        do = {"voices": _voices, "phonemise": _phonemise, "speak": _speak}[request["do"]]
+        header, body = do(espeak, request)
     except Exception as error:
         header, body = {"error": str(error) or repr(error)}, b""
     stream.write(json.dumps(header).encode() + b"\n" + body)
@@ -172,15 +170,85 @@ def _answer(espeak: ctypes.CDLL, line: bytes) -> bytes:
     return answer
 
 
+class _Keepers:
+    """Children of this process that have loaded a voice each, and answer what is asked of it."""
+
+    def __init__(self, espeak: ctypes.CDLL, answers: BinaryIO) -> None:
+        self._espeak, self._answers = espeak, answers
+        self._running: dict[str | None, tuple[int, int]] = {}  # process, where it is asked
+        signal.signal(signal.SIGCHLD, _end)
+
+    def ask(self, voice: str | None, line: bytes) -> None:
+        """Have a request answered.
+
+        Raises:
+            ValueError: the voice cannot be loaded.
+        """
+        if voice not in self._running:
+            if len(self._running) == KEEPERS:
+                self._stop(next(iter(self._running)))
+            self._start(voice)
+        os.write(self._running[voice][1], line)
+
+    def _start(self, voice: str | None) -> None:
+        told, telling = os.pipe()
+        asked, asking = os.pipe()
+        process = os.fork()
+        if process == 0:
+            try:
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                for pipe in (told, asking, *(pipe for _, pipe in self._running.values())):
+                    os.close(pipe)
+                self._keep(voice, asked, telling)
+                os._exit(0)
+            finally:
+                os._exit(1)
+        os.close(telling)
+        os.close(asked)
+        self._running[voice] = process, asking
+        with os.fdopen(told, "rb") as stream:
+            failure = stream.read()
+        if failure:
+            self._stop(voice)
+            raise ValueError(failure.decode())
+
+    def _keep(self, voice: str | None, asked: int, telling: int) -> None:
+        with os.fdopen(telling, "wb") as stream:
+            try:
+                _set_voice(self._espeak, voice)
+            except ValueError as error:
+                stream.write(str(error).encode())
+        with os.fdopen(asked, "rb") as requests:
+            for line in requests:
+                self._answers.write(_answer(self._espeak, line))
+                self._answers.flush()
+
+    def _stop(self, voice: str | None) -> None:
+        process, asking = self._running.pop(voice)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.close(asking)
+        os.waitpid(process, 0)
+        signal.signal(signal.SIGCHLD, _end)
+
+
+def _end(*_: object) -> None:
+    """Who waits for the answer of a child that died must not wait forever."""
+    os._exit(1)
+
+
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ends with its stdin
     espeak, rate = _load(sys.argv[1], sys.argv[2])
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     answers.write(json.dumps({"sampling_rate": rate}).encode() + b"\n")
     answers.flush()
+    keepers = _Keepers(espeak, answers)
     for line in requests:
-        answers.write(_answer(espeak, line))
-        answers.flush()
+        try:
+            keepers.ask(json.loads(line).get("voice"), line)
+        except ValueError as error:
+            answers.write(json.dumps({"error": str(error)}).encode() + b"\n")
+            answers.flush()
 
 
 if __name__ == "__main__":
