@@ -1,7 +1,7 @@
 """What a tokeniser's file says of itself, without torch.
 
 `kmeans.safetensors` holds the centroids and, as metadata, what they belong to; `phones.json`
-lists the phones that are the units of a topline.
+lists the phones that are the units of a topline; `tokenizer.json` holds the BPE of a text.
 """
 
 import json
@@ -69,7 +69,13 @@ def read(path: Path) -> tuple[np.ndarray, Origin]:
 
 
 def size(path: Path) -> int:
-    """The number of units of a tokeniser, from its kmeans.safetensors or phones.json."""
+    """The number of units of a tokeniser: of kmeans.safetensors, phones.json or tokenizer.json.
+
+    Raises:
+        ValueError: the file does not say.
+    """
+    if Path(path).name == "tokenizer.json":
+        return _entries(path)
     return len(phones(path)) if Path(path).suffix == ".json" else read(path)[1].clusters
 
 
@@ -80,6 +86,13 @@ def phones(path: Path) -> list[str]:
     except (ValueError, KeyError, TypeError):
         raise ValueError(f"{path}: is no list of phones; {files.REMAKE}") from None
     return list(labels)
+
+
+def _entries(path: Path) -> int:
+    try:
+        return len(json.loads(Path(path).read_text(encoding="utf-8"))["model"]["vocab"])
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{path}: is no tokenizer.json; {files.REMAKE}") from None
 
 
 def check(origin: Origin, path: Path, hubert: str | None, dimension: int | None = None) -> None:
