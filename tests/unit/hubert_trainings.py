@@ -22,7 +22,7 @@ CONFIG: dict[str, Any] = {
     "batch_seconds": 6.0,
     "mask_share": 0.08,
     "mask_frames": 5,
-    "steps": 40,
+    "budget": {"steps": 40},
     "learning_rate": 5.0e-3,
     "warmup": 0.1,
     "clip": 1.0,

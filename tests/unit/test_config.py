@@ -138,8 +138,14 @@ def test_like_copies_and_seeds_spread() -> None:
     assert "small" not in config.models
     small = config.models["small-s4"]
     assert (small.init.layers, small.init.seed, small.training.seed) == (1, 4, 4)
-    assert small.training.steps == config.models["slm"].training.steps
+    assert small.training.budget == config.models["slm"].training.budget
     assert config.evaluate[0].models == ["small-s3", "small-s4", "slm"]
+
+
+def test_one_budget_replaces_another_and_yaml_has_its_own_switches() -> None:
+    text = "models: {slm: {training: {budget: {hours: 2}, compile: off}}}"
+    training = load(ROOT, override(text)).models["slm"].training
+    assert (training.budget.hours, training.budget.steps, training.compile) == (2, None, "off")
 
 
 def test_blocks_hold_no_names_and_no_machine_settings() -> None:
@@ -168,6 +174,8 @@ def test_blocks_hold_no_names_and_no_machine_settings() -> None:
         "ranks": 2,
         "micro_batch": 3,
         "checkpoint_minutes": 9.0,
+        "compile": "auto",
+        "tensorboard": False,
     }
 
 

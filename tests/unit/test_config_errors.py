@@ -56,7 +56,11 @@ def test_what_cannot_be_merged_is_one_line(text: str, line: str, root: Path) -> 
 
 @pytest.mark.parametrize(
     "text",
-    ["models: {slm: {training: {steps: 3}}, slm: {}}", "? [models]\n: slm\n", "? {a: b}\n: slm\n"],
+    [
+        "models: {slm: {training: {budget: {steps: 3}}}, slm: {}}",
+        "? [models]\n: slm\n",
+        "? {a: b}\n: slm\n",
+    ],
 )
 def test_keys_that_no_mapping_has(text: str, root: Path) -> None:
     assert error(root, text).startswith("config.yaml: ")
@@ -79,8 +83,16 @@ def test_a_file_that_is_no_text(root: Path) -> None:
          " needs a `speech` block"),
         ("corpora: {lexical: {source: {minimum_heard: null}}}",
          "corpora.lexical.source: content: lexical needs `minimum_heard`"),
-        ("models: {slm: {training: {steps: null}}}",
-         "models.slm.training.steps: is missing (optimiser steps; 0 keeps the initial weights)"),
+        ("models: {slm: {training: {budget: null}}}",
+         "models.slm.training.budget: is missing (how long it is trained)"),
+        ("models: {slm: {training: {budget: {steps: 3, hours: 1}}}}",
+         "models.slm.training.budget: needs one of `steps`, `tokens` and `hours`"),
+        ("models: {slm: {training: {zero: 1}}}", "models.slm.training: optimiser: muon needs"
+         " zero: 0, not 1, which cuts matrices into pieces"),
+        ("models: {slm: {training: {decay: 0.1}}}",
+         "models.slm.training: decay 0.1 has no effect with schedule: cosine"),
+        ("models: {slm: {training: {schedule: wsd, warmup: 0.5, decay: 0.6}}}",
+         "models.slm.training: warmup 0.5 and decay 0.6 are more than all steps"),
         ("models: {new: {like: slm, kind: ngram, order: 1, init: null, mixtur: stories,"
          " training: null}}", "models.new.mixtur: unknown key. Did you mean mixture?"),
         # a block named like a key of its section's things
@@ -97,7 +109,7 @@ def test_the_last_file_that_set_a_key_of_a_block_is_named(root: Path) -> None:
     text = "models: {slm: {init: {layers: 2}}}"
     given = {"models": {"slm": {"init": {"heads": "5"}}}}
     assert error(root, text, given) == f"command line: models.slm.init: {HEADS}"
-    given = {"models": {"slm": {"training": {"steps": "5"}}}}
+    given = {"models": {"slm": {"training": {"budget": {"steps": "5"}}}}}
     text = "models: {slm: {init: {heads: 5}}}"
     assert error(root, text, given) == f"config.yaml: models.slm.init: {HEADS}"
 

@@ -161,7 +161,7 @@ def test_killed_and_resumed_training_ends_in_the_same_weights(
     folders = [first, tmp_path]
     unbroken, log = [(folder / "log.txt").read_text() for folder in folders]
     assert "goes on" not in unbroken
-    assert 0 < int(re.findall(r"goes on after step (\d+) of", log)[0]) < CONFIG["steps"]
+    assert 0 < int(re.findall(r"goes on after step (\d+) of", log)[0]) < CONFIG["budget"]["steps"]
     weights = [files.sha256(folder / "model" / "model.safetensors") for folder in folders]
     assert weights[0] == weights[1]
     model = hubert.load(folders[0] / "model" / "model.safetensors")
@@ -181,7 +181,7 @@ def test_a_second_iteration_on_two_ranks_learns_the_units_of_the_first(
     assert found.sha256 != files.sha256(weights)
     log = pq.read_table(tmp_path / "model" / "training.parquet").to_pylist()
     accuracy = [row["accuracy"] for row in log]
-    assert len(log) == CONFIG["steps"] and np.mean(accuracy[-5:]) > np.mean(accuracy[:5])
+    assert len(log) == CONFIG["budget"]["steps"] and np.mean(accuracy[-5:]) > np.mean(accuracy[:5])
 
 
 def test_going_on_from_weights(prepared: Path, first: Path, tmp_path: Path) -> None:

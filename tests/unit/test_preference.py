@@ -21,7 +21,7 @@ from slamflow.training.rank import Place
 VOCABULARY = training_job.CLUSTERS + 2
 ROLES = ["prompt", "chosen", "rejected"]
 TRAINING = {
-    "steps": 12,
+    "budget": {"steps": 12},
     "pairs": 4,
     "learning_rate": 3.0e-3,
     "beta": 0.5,

@@ -243,7 +243,7 @@ def test_loss_that_is_not_finite_stops_the_job(packed: Path, tmp_path: Path) -> 
 
 
 def test_no_steps_exports_the_initial_weights(packed: Path, tmp_path: Path) -> None:
-    config = {**CONFIG, "training": {**CONFIG["training"], "steps": 0}}
+    config = {**CONFIG, "training": {**CONFIG["training"], "budget": {"steps": 0}}}
     training_job.run(PRETRAIN, tmp_path, {}, config=config, packed=packed)
     from slamflow.lm import architecture
 

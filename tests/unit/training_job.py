@@ -24,7 +24,7 @@ INIT = {
     "seed": 1,
 }
 TRAINING = {
-    "steps": 30,
+    "budget": {"steps": 30},
     "batch_tokens": 256,
     "learning_rate": 1.0e-2,
     "warmup": 0.1,

@@ -143,7 +143,7 @@ def disturb(run: Disturbed, kill: Kill, stopped: int | None) -> int | None:
         run.remaining.append(remaining(run.folder))
         return None
     run_snakemake(["--unlock"], run.folder)
-    steps = json.loads((state / "job.json").read_text())["training"]["steps"]
+    steps = json.loads((state / "job.json").read_text())["training"]["budget"]["steps"]
     assert before < (step_of(state) or 0) < steps
     assert pids["script"] in processes(run.folder)
     return pids["rank"]

@@ -174,7 +174,7 @@ MATRIX: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     ),
     "rates of speech": (config(RATES), SPEECH),
     "length of HuBERT's training": (
-        config({"huberts": {"crumb": {"training": {"steps": 21}}}}),
+        config({"huberts": {"crumb": {"training": {"budget": {"steps": 21}}}}}),
         HUBERT,
     ),
     "clusters of the targets": (

@@ -112,7 +112,7 @@ def _collected(config: Config, _: Any) -> dict[str, Any]:
         "untrained": [
             name
             for name, model in models.items()
-            if isinstance(model, PretrainedModel) and model.training.steps == 0
+            if isinstance(model, PretrainedModel) and model.training.budget.steps == 0
         ],
     }
 

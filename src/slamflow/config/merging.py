@@ -11,6 +11,7 @@ SECTIONS = (
     "benchmarks",
 )  # fmt: skip
 COMMAND_LINE = "command line"
+CHOICES = ("budget",)  # mappings of which one key is chosen: replaced, not merged
 # A thing with all keys of one of these sets is new; with less, it overrides one of the recipe.
 WHOLE = {
     "downloads": ({"kind"},),
@@ -73,7 +74,10 @@ class Merged:
         return f"{named}.{closest(name, known)}"
 
     def overlay(self, values: dict[str, Any], origin: str) -> None:
-        """Merge `values` over this: mappings merge, lists and scalars replace, null removes."""
+        """Merge `values` over this: mappings merge, lists and scalars replace, null removes.
+
+        CHOICES replace, too.
+        """
         self.sources.append(origin)
         self._overlay(self.values, values, origin, ())
 
@@ -82,7 +86,8 @@ class Merged:
     ) -> None:
         for key, value in above.items():
             here = (*path, str(key))
-            if isinstance(value, dict) and isinstance(below.get(key), dict):
+            merges = isinstance(value, dict) and isinstance(below.get(key), dict)
+            if merges and key not in CHOICES:
                 self._overlay(below[key], value, origin, here)
             else:
                 self._forget(here)

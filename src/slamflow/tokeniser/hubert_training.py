@@ -8,7 +8,7 @@ from typing import Any
 from slamflow import files, runstate
 from slamflow.tokeniser import codebook as codebook_file
 from slamflow.tokeniser import convolutions
-from slamflow.training import launch, rank
+from slamflow.training import budget, launch, rank
 
 
 def train(
@@ -51,7 +51,7 @@ def train(
     data = state.folder / "data"
     if not state.restore(outputs):
         clusters = codebook_file.read(codebook)[1].clusters
-        if int(config["steps"]):
+        if not budget.untrained(config):
             _prepare(config, speech, codebook, hubert, data, state, machine, label)
         arguments = {
             "config": config,

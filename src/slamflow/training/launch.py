@@ -19,7 +19,7 @@ from typing import Any
 
 import slamflow
 from slamflow import files, logs, runstate
-from slamflow.training import rank
+from slamflow.training import budget, rank
 
 
 def outputs(folder: Path, *more: str) -> dict[str, Path]:
@@ -39,7 +39,7 @@ def train(
 ) -> None:
     """Have `outputs` in their places: finished earlier, or trained now from the last checkpoint on.
 
-    With `steps: 0` the task is made and exported in this process, untrained.
+    With `budget: {steps: 0}` the task is made and exported in this process, untrained.
 
     Args:
         task: `module:function`; called as `function(arguments, place)` in every rank, it returns
@@ -59,7 +59,7 @@ def train(
     """
     if state.restore(outputs):
         return
-    if int(training["steps"]) == 0:
+    if budget.untrained(training):
         _export_untrained(task, arguments, state, machine, label)
     else:
         _launch(task, arguments, training, state, machine, label)

@@ -17,7 +17,7 @@ import torch
 
 from slamflow import logs, runstate
 from slamflow.tables import training as training_table
-from slamflow.training import checkpoints, schedules
+from slamflow.training import budget, checkpoints, schedules
 from slamflow.training.engine import Engine
 from slamflow.training.rank import Place
 
@@ -60,7 +60,7 @@ def train(task: Task, training: Mapping[str, Any], place: Place, state: runstate
     """Train `task.model` and have rank 0 export it.
 
     Args:
-        training: `steps`, `seed`, and what optimisers, schedules and the engine take.
+        training: `budget`, `seed`, and what optimisers, schedules and the engine take.
         place: this rank, and the machine settings `checkpoint_minutes` (2), `checkpoint_steps`
             (none: also checkpoints at multiples of these steps).
         state: takes the checkpoints.
@@ -68,7 +68,8 @@ def train(task: Task, training: Mapping[str, Any], place: Place, state: runstate
     Raises:
         ValueError: the loss is not finite.
     """
-    steps, seed = int(training["steps"]), int(training.get("seed", 0))
+    steps, seed = _steps(task, training), int(training.get("seed", 0))
+    training = {**training, "steps": steps}
     started = time.perf_counter()
     engine = Engine(task.model, training, place.device)
     history = _History(task.measures, place)
@@ -99,6 +100,16 @@ def train(task: Task, training: Mapping[str, Any], place: Place, state: runstate
     if place.rank == 0:
         task.export(engine.module.eval(), history.table())
     engine.close()
+
+
+def _steps(task: Task, training: Mapping[str, Any]) -> int:
+    kind, amount = budget.asked(training)
+    if kind == "steps":
+        return int(amount)
+    step_tokens = getattr(task, "step_tokens", None)
+    if kind == "tokens" and step_tokens:
+        return budget.of_tokens(amount, step_tokens)
+    raise ValueError(f"budget: this stage knows no {kind}; give it in steps")
 
 
 def _update(
