@@ -1,6 +1,8 @@
 """`packed/{mixture}.parquet`: training rows of exactly `context` tokens.
 
-The file's metadata hold `context`, `vocabulary` and `fill` (the share of tokens that are not PAD).
+The file's metadata hold `context`, `vocabulary` (ids), `units` (of the speech tokeniser),
+`documents`, `held_out_documents`, `fill` (the share of tokens that are not PAD) and, of each
+corpus, `tokens {corpus}` and `fill {corpus}` (of the rows that hold it).
 """
 
 import pyarrow as pa
@@ -10,5 +12,6 @@ SCHEMA = pa.schema(
         ("tokens", pa.list_(pa.uint32())),
         ("borders", pa.list_(pa.uint32())),  # position of each document's first token
         ("held_out", pa.bool_()),  # validation rows
+        ("corpus", pa.string()),  # of a held-out row, which holds documents of one only
     ]
 )
