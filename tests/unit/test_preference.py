@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM
 
 from slamflow import files
 from slamflow.lm import architecture, saved
-from slamflow.preference import dpo_task, likelihood, pairs, references
+from slamflow.preference import dpo_task, pairs, reading, references
 from slamflow.tables import preferences as preferences_table
 from slamflow.tables import references as references_table
 from slamflow.tables import units as units_table
@@ -71,7 +71,9 @@ def test_pairs_are_joined_whatever_their_order(tmp_path: Path) -> None:
     assert said == "4 preferences, 0 of them cut"
     found = files.read_table(tmp_path / "pairs", preferences_table.SCHEMA).to_pylist()
     assert [row["id"] for row in found] == [f"item{i}-r0" for i in range(4)]
-    assert found[2] == {"id": "item2-r0", "prompt": [6, 7], "chosen": [7, 8], "rejected": [8, 9]}
+    cut = {"chosen_cut": False, "rejected_cut": False}
+    expected = {"id": "item2-r0", "prompt": [6, 7], "chosen": [7, 8], "rejected": [8, 9], **cut}
+    assert found[2] == expected
 
 
 def test_prompts_are_cut_on_the_left_and_answers_on_the_right(tmp_path: Path) -> None:
@@ -81,6 +83,7 @@ def test_prompts_are_cut_on_the_left_and_answers_on_the_right(tmp_path: Path) ->
     assert said == "1 preferences, 1 of them cut"
     (row,) = files.read_table(tmp_path / "pairs", preferences_table.SCHEMA).to_pylist()
     assert (row["prompt"], row["chosen"], row["rejected"]) == ([5, 6, 7, 8], [1, 2, 3], [6, 7])
+    assert (row["chosen_cut"], row["rejected_cut"]) == (True, False)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +120,7 @@ def by_hand(model: torch.nn.Module, prompt: np.ndarray, answer: np.ndarray) -> t
 
 def test_references_equal_the_formula(folder: Path) -> None:
     model = saved.load(folder / "base").double()
-    found = likelihood.read(folder / "pairs.parquet", VOCABULARY)
+    found = reading.read(folder / "pairs.parquet", VOCABULARY)
     table = files.read_table(folder / "references.parquet", references_table.SCHEMA)
     assert table["id"].to_pylist() == found.ids
     for name in ("chosen", "rejected"):
@@ -182,7 +185,7 @@ def test_references_of_other_pairs_are_refused(folder: Path, tmp_path: Path) -> 
 
 def test_units_of_another_tokeniser_are_refused(folder: Path) -> None:
     with pytest.raises(ValueError, match=r"has unit \d+, but the model knows 8"):
-        likelihood.read(folder / "pairs.parquet", 10)
+        reading.read(folder / "pairs.parquet", 10)
 
 
 def test_alignment_prefers_what_is_chosen(folder: Path, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def align(
         folder: gets config.json, generation_config.json, training.parquet, card.md and
             model.safetensors.
         state: entered.
-        machine: see `launch.train`; `micro_batch`: pairs in memory at once.
+        machine: see `launch.train`; `micro_batch`: pairs of the greatest length in memory at once.
         label: for progress lines.
     """
     paths = {"base": base, "pairs": pairs, "references": references, "folder": folder}

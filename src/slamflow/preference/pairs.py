@@ -17,11 +17,12 @@ ROLES = ("prompt", "chosen", "rejected")
 def build(config: Mapping[str, Any], units: Sequence[Path], output: Path) -> str:
     """Join the three utterances of each item and rendition; returns a line on what was made.
 
-    Rows are sorted by id, `<item>-r<rendition>`, whatever the order of the inputs.
+    Rows are sorted by id, `<item>-r<rendition>`, whatever the order of the inputs. Preferences
+    whose answers are equal as units teach nothing and are left out.
 
     Args:
         config: `prompt` (units of the prompt; longer ones are cut on their left) and `length`
-            (units of prompt and answer together; longer answers are cut).
+            (units of prompt and answer together; longer answers are cut on their right).
         units: the units tables of the corpus.
         output: the preferences table.
 
@@ -42,16 +43,29 @@ def build(config: Mapping[str, Any], units: Sequence[Path], output: Path) -> str
                 what = "comes twice" if role in members else "is no part of a preference"
                 raise ValueError(f"{path}: row {row} ({name}): role {role!r} {what}")
             members[role] = table["units"][row].values.to_numpy()
-    rows, cut = [], 0
+    rows: list[dict[str, Any]] = []
+    cut = equal = 0
     for name, members in sorted(found.items()):
         for role in ROLES:
             if role not in members or not len(members[role]):
                 raise ValueError(f"{name}: has no {role}; make its units anew")
-        kept = members["prompt"][-prompt:]
-        answers = {role: members[role][: length - len(kept)] for role in ROLES[1:]}
-        parts = {"prompt": kept, **answers}
-        cut += any(len(parts[role]) < len(members[role]) for role in ROLES)
-        rows.append({"id": name, **parts})
-    table = pa.Table.from_pylist(rows, schema=preferences_table.SCHEMA)
-    files.write_table(table, output, preferences_table.SCHEMA)
-    return f"{len(rows)} preferences, {cut} of them cut"
+        made = _cut(members, prompt, length)
+        same = made["chosen_cut"] == made["rejected_cut"]
+        if same and np.array_equal(made["chosen"], made["rejected"]):
+            equal += 1
+            continue
+        cut += any(len(made[role]) < len(members[role]) for role in ROLES)
+        rows.append({"id": name, **made})
+    schema = preferences_table.schema(cut, equal)
+    files.write_table(pa.Table.from_pylist(rows, schema=schema), output, schema)
+    left_out = f"; {equal} left out whose answers are equal as units" if equal else ""
+    return f"{len(rows)} preferences, {cut} of them cut{left_out}"
+
+
+def _cut(members: Mapping[str, np.ndarray], prompt: int, length: int) -> dict[str, Any]:
+    kept = members["prompt"][-prompt:]
+    row: dict[str, Any] = {"prompt": kept}
+    for role in ROLES[1:]:
+        row[role] = members[role][: length - len(kept)]
+        row[f"{role}_cut"] = len(row[role]) < len(members[role])
+    return row

@@ -10,11 +10,9 @@ import torch
 
 from slamflow import files, logs
 from slamflow.lm import saved
-from slamflow.preference import likelihood
+from slamflow.preference import attention, likelihood, packing, reading
 from slamflow.tables import references as references_table
 from slamflow.training.device import prepare
-
-MICRO_BATCH = 16  # pairs
 
 
 def score(folder: Path, pairs: Path, output: Path, machine: Mapping[str, Any], label: str) -> None:
@@ -29,21 +27,25 @@ def score(folder: Path, pairs: Path, output: Path, machine: Mapping[str, Any], l
     """
     device = prepare(machine)
     model = saved.load(folder).to(device)
-    found = likelihood.read(pairs, model.config.vocab_size)
-    scores = {"chosen": np.zeros(len(found)), "rejected": np.zeros(len(found))}
-    order = np.argsort(found.lengths(), kind="stable")
-    progress = logs.Progress(label, len(found), "pairs")
-    with torch.inference_mode():
-        for start in range(0, len(order), MICRO_BATCH):
-            index = order[start : start + MICRO_BATCH]
-            prompts = [found.prompts[i] for i in index]
-            for name, values in scores.items():
-                responses = [getattr(found, name)[i] for i in index]
-                values[index] = likelihood.answers(model, prompts, responses, device).cpu().numpy()
-            progress.update(min(start + MICRO_BATCH, len(order)))
-    for name, values in scores.items():
-        if not np.isfinite(values).all():
-            bad = found.ids[int(np.flatnonzero(~np.isfinite(values))[0])]
-            raise ValueError(f"{folder}: the likelihood of {bad} ({name}) is not finite")
-    table = pa.table({"id": found.ids, **scores})
+    found = reading.read(pairs, model.config.vocab_size)
+    scores = of(model, found, device, label)
+    for pair, answer in np.argwhere(~np.isfinite(scores)):
+        name = ("chosen", "rejected")[answer]
+        raise ValueError(f"{folder}: the likelihood of {found.ids[pair]} ({name}) is not finite")
+    table = pa.table({"id": found.ids, "chosen": scores[:, 0], "rejected": scores[:, 1]})
     files.write_table(table, output, references_table.SCHEMA)
+
+
+@torch.inference_mode()
+def of(model: Any, pairs: reading.Preferences, device: str, label: str) -> np.ndarray:
+    """Log-probabilities of all answers, [pairs, 2]: chosen, rejected; float64."""
+    attention.by_blocks(model)
+    scores, done = np.zeros((len(pairs), 2)), 0
+    progress = logs.Progress(label, len(pairs), "pairs")
+    place = packing.room(pairs.lengths, device, None, len(pairs))
+    for index in packing.micro_batches(pairs.lengths, np.arange(len(pairs)), place.tokens):
+        packed = packing.pack(pairs, index, place, device)
+        scores[index] = likelihood.answers(model, packed, len(index)).T.cpu().numpy()
+        done += len(index)
+        progress.update(done)
+    return scores
