@@ -58,16 +58,19 @@ def room(lengths: np.ndarray, device: str, micro_batch: int | None, share: int) 
 def micro_batches(
     lengths: np.ndarray, index: np.ndarray, tokens: int, ranks: int = 1
 ) -> list[np.ndarray]:
-    """Parts of the pairs `index`, of similar lengths and of about equally many tokens, at most
-    `tokens`, unless a pair has more; as many for each of `ranks`, as far as there are pairs."""
+    """Parts of the pairs `index`, as many for each of `ranks`, as far as there are pairs.
+
+    The pairs of a part are of similar lengths; parts have about equally many tokens, and at most
+    `tokens`, unless a pair alone has more.
+    """
     index = index[np.argsort(lengths[index], kind="stable")]
     sizes = lengths[index]
-    total, middles = sizes.sum(), np.cumsum(sizes) - sizes / 2
-    count = ranks * math.ceil(total / (tokens * ranks))
+    total, middles, limit = sizes.sum(), np.cumsum(sizes) - sizes / 2, max(tokens, sizes.max())
+    count = ranks * math.ceil(total / (limit * ranks))
     while True:
         borders = np.flatnonzero(np.diff(middles * count // total)) + 1
         parts = np.split(index, borders)
-        if count >= len(index) or max(lengths[part].sum() for part in parts) <= tokens:
+        if max(lengths[part].sum() for part in parts) <= limit:
             return parts
         count += ranks
 
@@ -88,8 +91,7 @@ class Packed:
 
 
 def pack(pairs: Preferences, index: np.ndarray, place: Room, device: str) -> Packed:
-    """The pairs `index` as a row on `device`; in its padding all tokens of a block see each other's
-    past and nothing else."""
+    """The pairs `index` as a row on `device`. Padding sees only padding, and no one sees it."""
     lengths = pairs.lengths[index]
     begins, blocks = _in_rows(lengths, place) if place.width else _by_length(lengths)
     size = sum(count * length for count, length in blocks)
