@@ -1,4 +1,4 @@
-"""Speech to units.
+"""Speech, and its text, to units.
 
 Inputs: results/speech/{corpus}/{shard}.parquet
 Outputs: results/huberts/{hubert}/, results/tokenisers/{tokeniser}/,
@@ -253,4 +253,61 @@ rule extract_phones:
     shell:
         "python workflow_scripts/extract_phones.py --speech {input.speech:q}"
         " --phones {input.phones:q} --units {output.units:q}"
+        " --config {params.config:q} --machine {params.machine:q} --log {log:q}"
+
+
+rule train_bpe:
+    """Learn a byte-level BPE from the texts of corpora: the units of a model of text."""
+    input:
+        speech=lambda w: plan.speech(plan.config.tokenisers[w.tokeniser].corpora),
+    output:
+        tokenizer="results/tokenisers/{tokeniser}/tokenizer.json",
+    log:
+        "results/logs/train_bpe/{tokeniser}.log",
+    benchmark:
+        "results/timings/train_bpe/{tokeniser}.tsv"
+    wildcard_constraints:
+        tokeniser=plan.names("tokenisers", features="bpe"),
+    conda:
+        "../envs/slamflow.yaml"
+    threads: HALF
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        config=plan.block("train_bpe"),
+        code=plan.code("train_bpe"),
+        machine=plan.machine(),
+    shell:
+        "python workflow_scripts/train_bpe.py --speech {input.speech:q}"
+        " --tokenizer {output.tokenizer:q}"
+        " --config {params.config:q} --machine {params.machine:q} --log {log:q}"
+
+
+rule extract_bpe:
+    """Turn the texts of a shard of speech into units."""
+    input:
+        speech="results/speech/{corpus}/{shard}.parquet",
+        tokenizer="results/tokenisers/{tokeniser}/tokenizer.json",
+    output:
+        units="results/units/{tokeniser}/{corpus}/{shard}.parquet",
+    log:
+        "results/logs/extract_bpe/{tokeniser}/{corpus}/{shard}.log",
+    benchmark:
+        "results/timings/extract_bpe/{tokeniser}/{corpus}/{shard}.tsv"
+    wildcard_constraints:
+        tokeniser=plan.names("tokenisers", features="bpe"),
+    conda:
+        "../envs/slamflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        config=plan.block("extract_bpe"),
+        code=plan.code("extract_bpe"),
+        machine=plan.machine(),
+    shell:
+        "python workflow_scripts/extract_bpe.py --speech {input.speech:q}"
+        " --tokenizer {input.tokenizer:q} --units {output.units:q}"
         " --config {params.config:q} --machine {params.machine:q} --log {log:q}"

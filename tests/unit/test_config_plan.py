@@ -86,6 +86,26 @@ def test_where_a_hubert_and_a_codebook_come_from() -> None:
     assert measured.fullmatch("of-hub") and not measured.fullmatch("given")
 
 
+def test_text_is_a_tokeniser() -> None:
+    plan = Plan(load(ROOT, {"recipe": "pocket_full"}), ROOT)
+    assert plan.codebook(plan.tokeniser("text-lm")) == "results/tokenisers/bpe/tokenizer.json"
+    assert plan.mixture_units("stories-text") == plan.units("bpe", ["stories"])
+    assert plan.benchmark_units("text-lm", "lexical") == ["results/units/bpe/lexical/0000.parquet"]
+    assert plan.hubert("bpe") == plan.gate("bpe") == []
+    bpe = SimpleNamespace(tokeniser="bpe", corpus="lexical", shard="0000")
+    assert plan.block("train_bpe")(bpe) == '{"vocabulary":512}'
+    assert plan.block("extract_bpe")(bpe) == "{}"
+    found = {kind: plan.names("tokenisers", features=kind) for kind in ("bpe", "hubert|mfcc")}
+    assert found == {"bpe": "bpe", "hubert|mfcc": "hubert"}
+
+
+def test_pocket_full_is_pocket_and_more() -> None:
+    pocket, full = (Plan(load(ROOT, {"recipe": name}), ROOT) for name in ("pocket", "pocket_full"))
+    assert set(pocket.scores()) < set(full.scores())
+    text, units = (full.config.models[name] for name in ("text-lm", "slm"))
+    assert text.kind == units.kind == "pretrain" and text.init == units.init
+
+
 def test_the_config_of_a_run_is_written_whole_or_not_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

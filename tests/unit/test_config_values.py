@@ -16,6 +16,8 @@ from slamflow.config.schema_texts import GeneratedSource
 
 ROOT = Path(__file__).parents[2]
 LAYERS = json.loads((ROOT / "resources/hubert-pocket/config.json").read_text())["num_hidden_layers"]
+TEXT = "tokenisers: {text: {features: bpe, corpora: [stories], bpe: %s}}"
+UNKNOWN = "the text of librispeech is not known, which text makes units of"
 CONTENTS = set(typing.get_args(GeneratedSource.model_fields["content"].annotation))
 
 
@@ -134,6 +136,28 @@ def error(text: str, recipe: str = "pocket", root: Path = ROOT) -> str:
          "tokenisers.hubert.corpora: has stories twice"),
         ("tokenisers: {phones: {corpora: [stories, librispeech]}}",
          "tokenisers.phones.corpora: the phones of librispeech are not known"),
+        # text
+        (TEXT % "{vocabulary: 257}", "tokenisers.text.bpe.vocabulary: Input should be greater than"
+         " or equal to 258, not 257"),
+        (TEXT % "{vocabulary: 65535}", "tokenisers.text.bpe.vocabulary: Input should be less than"
+         " or equal to 65534, not 65535"),
+        (TEXT % "null", "tokenisers.text: features: bpe needs a `bpe` block, the others have none"),
+        ("tokenisers: {phones: {bpe: {vocabulary: 300}}}",
+         "tokenisers.phones: features: bpe needs a `bpe` block, the others have none"),
+        (TEXT % "{vocabulary: 300}, hubert: real",
+         "tokenisers.text: features: bpe with hubert: real"),
+        (TEXT % "{vocabulary: 300}, kmeans: {clusters: 50, frames: 500}", "tokenisers.text:"
+         " hubert and mfcc need a `kmeans` block, phones and bpe have none"),
+        (TEXT % "{vocabulary: 300}, quality: {}",
+         "tokenisers.text: texts need no `quality` block"),
+        (TEXT % "{vocabulary: 300}, units: {precision: bfloat16}",
+         "tokenisers.text: texts have no precision"),
+        (TEXT % "{vocabulary: 300}" + "\nhuberts: {real: {targets: text}}",
+         "huberts.real.targets: text is text, which has no frames"),
+        ("tokenisers: {text: {features: bpe, corpora: [librispeech], bpe: {vocabulary: 300}}}",
+         f"tokenisers.text.corpora: {UNKNOWN}"),
+        (TEXT % "{vocabulary: 300}" + "\nmixtures: {read: {like: stories, tokeniser: text,"
+         " corpora: [stories, librispeech]}}", f"mixtures.read.corpora: {UNKNOWN}"),
         # language models
         ("mixtures: {stories: {corpora: []}}",
          "mixtures.stories.corpora: is empty"),
@@ -187,6 +211,23 @@ def error(text: str, recipe: str = "pocket", root: Path = ROOT) -> str:
 def test_an_impossible_value_is_one_line(text: str, line: str) -> None:
     """`real` has all that the other recipes have, but for crumb's."""
     assert error(text, "real") == f"command line: {line}"
+
+
+def test_a_model_of_text_is_asked_what_has_text() -> None:
+    text = (
+        f"{TEXT % '{vocabulary: 300}'}\n"
+        "corpora: {parts: {source: {kind: salmon, folder: salmon}}}\n"
+        "benchmarks: {parts: {corpus: parts}}\n"
+        "mixtures: {read: {like: stories, tokeniser: text}}\n"
+        "models: {reader: {like: slm, mixture: read}, aligned: {like: slm-dpo, base: reader},"
+        " counted: {kind: ngram, mixture: read, order: 2}}\n"
+        "evaluate: [{models: [reader, aligned, counted], benchmarks: [lexical]},"
+        " {models: [slm%s], benchmarks: [lexical, parts]}]\n"
+    )
+    load(ROOT, {"recipe": "real", **yaml.safe_load(text % "")})
+    for reader in ("reader", "aligned", "counted"):
+        problem = "evaluate.1.benchmarks: the text of parts is not known, which text makes units of"
+        assert error(text % f", {reader}", "real") == f"command line: {problem}"
 
 
 def test_a_pseudo_word_may_be_a_word_in_no_accent_that_is_spoken() -> None:

@@ -143,6 +143,8 @@ _BLOCKS: dict[str, Callable[[Config, Any], dict[str, Any]]] = {
     "collect_tokenisers": lambda config, w: {},
     "list_phones": lambda config, w: {},
     "extract_phones": lambda config, w: {},
+    "train_bpe": lambda config, w: settings_of(_tokeniser(config, w).bpe),
+    "extract_bpe": lambda config, w: {},
     "pack_mixture": lambda config, w: settings_of(config.mixtures[w.mixture].packing),
     "pretrain_model": lambda config, w: {
         "init": settings_of(_model(config, w).init),

@@ -5,7 +5,9 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
+from slamflow.config.inputs import Inputs
 from slamflow.config.schema import Config
+from slamflow.config.schema_corpora import Source
 from slamflow.config.schema_units import Hubert, Tokeniser
 
 Problem = tuple[tuple[str, ...], str]
@@ -32,6 +34,9 @@ def _targets(config: Config, name: str, targets: str) -> Iterator[Problem]:
     tokeniser, path = config.tokenisers[targets], ("huberts", name, "targets")
     if tokeniser.features == "phones":
         yield path, f"{targets} are true phones, which a HuBERT is to find by itself"
+        return
+    if tokeniser.features == "bpe":
+        yield path, f"{targets} is text, which has no frames"
         return
     rate, wanted = _target_rate(config, tokeniser), _frame_rate(config.huberts[name])
     if rate not in (None, wanted):
@@ -76,6 +81,8 @@ def tokenisers(config: Config, root: Path) -> Iterator[Problem]:
                 yield ("tokenisers", name, "kmeans", "layer"), problem
         if tokeniser.features == "phones":
             yield from without_phones(config, "tokenisers", name, tokeniser.corpora or [])
+        if tokeniser.features == "bpe":
+            yield from _without_text(config, name)
         gated = tokeniser.quality and tokeniser.quality.least_gain is not None
         if gated and not any(_has_phones(config, corpus) for corpus in tokeniser.measured):
             problem = f"cannot be judged: the phones of {', '.join(tokeniser.measured)} are not"
@@ -91,6 +98,31 @@ def without_phones(
         speech = config.corpora[corpus].speech
         if speech is None or not config.synthesisers[speech.synthesiser].knows_phones:
             yield (section, name, "corpora"), f"the phones of {corpus} are not known"
+
+
+def _without_text(config: Config, tokeniser: str) -> Iterator[Problem]:
+    """A problem for each corpus whose text is to be units and is not known."""
+    needed = [(("tokenisers", tokeniser, "corpora"), config.tokenisers[tokeniser].corpora or [])]
+    for name, mixture in config.mixtures.items():
+        if mixture.tokeniser == tokeniser:
+            needed.append((("mixtures", name, "corpora"), mixture.corpora))
+    tokeniser_of = Inputs(config).tokeniser
+    readers = {name for name in config.models if tokeniser_of(name) == tokeniser}
+    for row, each in enumerate(config.evaluate):
+        if not readers.isdisjoint(each.models):
+            corpora = [config.benchmarks[benchmark].corpus for benchmark in each.benchmarks]
+            needed.append((("evaluate", str(row), "benchmarks"), corpora))
+    for path, corpora in needed:
+        for corpus in corpora:
+            if not _has_text(config.corpora[corpus].source):
+                yield path, f"the text of {corpus} is not known, which {tokeniser} makes units of"
+
+
+def _has_text(source: Source) -> bool:
+    """Whether a corpus may have text; of some recordings only their files tell."""
+    if source.kind == "audio":
+        return bool(source.transcripts) or source.segments not in ("vad", "libri-light")
+    return source.kind not in ("salmon", "slamkit")
 
 
 def _has_phones(config: Config, corpus: str) -> bool:

@@ -98,9 +98,9 @@ class Inputs:
 
     def codebook(self, tokeniser: str) -> str:
         """What says which units a tokeniser has."""
-        phones = self.config.tokenisers[tokeniser].features == "phones"
-        file = "phones.json" if phones else "kmeans.safetensors"
-        return f"{RESULTS}/tokenisers/{tokeniser}/{file}"
+        features = self.config.tokenisers[tokeniser].features
+        file = {"phones": "phones.json", "bpe": "tokenizer.json"}.get(features)
+        return f"{RESULTS}/tokenisers/{tokeniser}/{file or 'kmeans.safetensors'}"
 
     def converted(self, tokeniser: str) -> list[str]:
         """The list of the download that a codebook is converted from, if it is from one."""

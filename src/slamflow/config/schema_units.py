@@ -176,17 +176,28 @@ class Units(Block):
     )
 
 
-class Tokeniser(Block):
-    """A layer of a HuBERT and a k-means codebook; or MFCC; or, as a topline, the true phones."""
+class Bpe(Block):
+    """Text as units: a byte-level BPE, of the texts of `corpora`, each different text once."""
 
-    features: Literal["hubert", "mfcc", "phones"] = setting(
-        "hubert", is_about="what is clustered; phones: the known phones themselves are the units"
+    vocabulary: int = setting(
+        ge=258, le=65_534, is_about="entries; 256 are the bytes, so that any text has units"
+    )
+
+
+class Tokeniser(Block):
+    """A layer of a HuBERT and a k-means codebook; or MFCC; or the true phones; or the text."""
+
+    features: Literal["hubert", "mfcc", "phones", "bpe"] = setting(
+        "hubert",
+        is_about="what is clustered; phones: the known phones themselves are the units, a topline;"
+        " bpe: the text is",
     )
     hubert: Name | None = reference("huberts", None, is_about="features: hubert")
     corpora: Names | None = reference(
-        "corpora", None, is_about="speech that the codebook is fitted on, and measured with"
+        "corpora", None, is_about="speech that the codebook or BPE is fitted on, and measured with"
     )
-    kmeans: Kmeans | None = setting(None, is_about="the codebook; phones have none")
+    kmeans: Kmeans | None = setting(None, is_about="the codebook; phones and bpe have none")
+    bpe: Bpe | None = setting(None, is_about="features: bpe")
     units: Units = setting(Units(), is_about="how utterances become units")
     quality: Quality | None = setting(None, is_about="null: units are not measured")
     micro_batch: Positive | None = machine(None, is_about="seconds of audio in memory at once")
@@ -206,12 +217,15 @@ class Tokeniser(Block):
     def _parts(self) -> Self:
         if (self.features == "hubert") != (self.hubert is not None):
             raise ValueError(f"features: {self.features} with hubert: {self.hubert or 'null'}")
-        if (self.features == "phones") != (self.kmeans is None):
-            raise ValueError("hubert and mfcc need a `kmeans` block, phones have none")
-        if self.features == "phones" and self.quality:
-            raise ValueError("true phones need no `quality` block")
-        if self.features == "phones" and self.units.precision != "float32":
-            raise ValueError("true phones have no precision")
+        if (self.features in ("hubert", "mfcc")) != (self.kmeans is not None):
+            raise ValueError("hubert and mfcc need a `kmeans` block, phones and bpe have none")
+        if (self.features == "bpe") != (self.bpe is not None):
+            raise ValueError("features: bpe needs a `bpe` block, the others have none")
+        named = {"phones": "true phones", "bpe": "texts"}.get(self.features)
+        if named and self.quality:
+            raise ValueError(f"{named} need no `quality` block")
+        if named and self.units != Units():
+            raise ValueError(f"{named} have no precision")
         if self.features == "mfcc" and self.units.precision != "float32":
             raise ValueError(f"MFCC are made in float32, not in {self.units.precision}")
         if self.features == "mfcc" and self.quality and self.quality.least_gain is not None:
