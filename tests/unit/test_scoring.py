@@ -11,6 +11,7 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 from slamflow import files
 from slamflow.benchmarks import scoring
 from slamflow.lm import saved
+from slamflow.lm.vocabulary import Interleaved
 from slamflow.tables import scores as scores_table
 from slamflow.tables import units as units_table
 
@@ -19,10 +20,21 @@ UNITS = 20
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small(tmp_path_factory.mktemp("models") / "small", UNITS + 2)
+
+
+@pytest.fixture(scope="module")
+def interleaved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of units, 40 entries of text, and two markers."""
+    folder = tmp_path_factory.mktemp("models") / "interleaved"
+    return small(folder, Interleaved(UNITS, 40).size, units=UNITS)
+
+
+def small(folder: Path, vocabulary: int, **settings: int) -> Path:
     torch.manual_seed(0)
     network = Qwen2ForCausalLM(
         Qwen2Config(
-            vocab_size=UNITS + 2,
+            vocab_size=vocabulary,
             hidden_size=32,
             intermediate_size=64,
             num_hidden_layers=2,
@@ -30,9 +42,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
             num_key_value_heads=2,
             max_position_embeddings=64,
             initializer_range=0.3,
+            **settings,
         )
     )
-    folder = tmp_path_factory.mktemp("models") / "small"
     network.save_pretrained(folder)
     return folder
 
@@ -61,11 +73,13 @@ def drawn(count: int, seed: int = 0) -> list[list[int]]:
     ]
 
 
-def plainly(model: Path, units: list[int]) -> tuple[float, int, float, float]:
+def plainly(
+    model: Path, units: list[int], among: int | None = None
+) -> tuple[float, int, float, float]:
     network = Qwen2ForCausalLM.from_pretrained(model).double().eval()
     tokens = torch.tensor([[1, *(unit + 2 for unit in units), 1]])
     with torch.no_grad():
-        probabilities = network(tokens).logits[0].log_softmax(-1)
+        probabilities = network(tokens).logits[0, :, :among].log_softmax(-1)
     terms = [-probabilities[place, tokens[0, place + 1]].item() for place in range(len(units) + 1)]
     return sum(terms), len(terms), terms[0], terms[-1]
 
@@ -85,6 +99,43 @@ def test_same_as_one_at_a_time_in_float64(model: Path, tmp_path: Path) -> None:
             assert row["first_nll"] == pytest.approx(first, rel=1e-4, abs=1e-5)
     assert rows[-1]["first_nll"] is None  # there is no first unit
     assert rows[-1]["nll"] == rows[-1]["end_nll"]
+
+
+@pytest.mark.parametrize("modality", ["all", "units"])
+def test_modality_decides_among_which_ids(interleaved: Path, tmp_path: Path, modality: str) -> None:
+    units = [*drawn(12), []]
+    output = tmp_path / "scores.parquet"
+    path = units_file(tmp_path / "u.parquet", units)
+    scoring.score({"modality": modality}, interleaved, [path], output, {"device": "cpu"})
+    rows = files.read_table(output, scores_table.SCHEMA).to_pylist()
+    among = UNITS + 2 if modality == "units" else None
+    for row, spoken in zip(rows, units, strict=True):
+        nll, tokens, first, end = plainly(interleaved, spoken, among)
+        assert row["tokens"] == tokens
+        assert row["nll"] == pytest.approx(nll, rel=1e-5)
+        assert row["end_nll"] == pytest.approx(end, rel=1e-4, abs=1e-5)
+        if spoken:
+            assert row["first_nll"] == pytest.approx(first, rel=1e-4, abs=1e-5)
+
+
+def test_modality_of_a_model_that_knows_only_units(model: Path, tmp_path: Path) -> None:
+    path = units_file(tmp_path / "u.parquet", drawn(5))
+    with pytest.raises(ValueError, match=r"small/config\.json: does not say how many `units`"):
+        scoring.score({"modality": "units"}, model, [path], tmp_path / "a.parquet", {})
+    network = Qwen2ForCausalLM.from_pretrained(model)
+    network.config.units = UNITS
+    network.save_pretrained(tmp_path / "told")
+    for modality in ("all", "units"):
+        output = tmp_path / modality
+        scoring.score({"modality": modality}, tmp_path / "told", [path], output, {"device": "cpu"})
+    one, other = (files.read_table(tmp_path / m, scores_table.SCHEMA) for m in ("all", "units"))
+    assert one.equals(other)
+
+
+def test_a_unit_that_would_be_text(interleaved: Path, tmp_path: Path) -> None:
+    path = units_file(tmp_path / "bad.parquet", [[1, UNITS]])
+    with pytest.raises(ValueError, match="has unit 20, but interleaved knows only 20 units"):
+        scoring.score({}, interleaved, [path], tmp_path / "out.parquet", {})
 
 
 @pytest.mark.parametrize("budget", [1, 64, 100_000])
@@ -155,3 +206,8 @@ def test_likelihood_that_is_not_finite_names_model_and_id(model: Path, tmp_path:
 def test_other_start_token_is_refused(model: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="start is 'eos'"):
         scoring.score({"start": "eos"}, model, [], tmp_path / "out.parquet", {})
+
+
+def test_other_modality_is_refused(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="modality is 'text' and must be one of all, units"):
+        scoring.score({"modality": "text"}, model, [], tmp_path / "out.parquet", {})

@@ -3,7 +3,8 @@
 An utterance is `<S> u1 … un <S>` with one id for both `<S>`; every token after the first is
 predicted, the end token too (facts of the published metrics: slamkit's likelihood convention).
 Sequences are padded on the right: under causal attention no real token sees the padding, so a
-row's score does not depend on its batch but for rounding.
+row's score does not depend on its batch but for rounding. With `modality: units` probabilities are
+those among units, PAD and `<S>`, whatever else the model knows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,7 @@ from transformers import PreTrainedModel
 from slamflow import logs
 from slamflow.benchmarks import utterances
 from slamflow.lm import saved
-from slamflow.lm.vocabulary import PAD
+from slamflow.lm.vocabulary import PAD, UNITS
 from slamflow.training.device import prepare
 
 TOKENS_A_BATCH = {"cpu": 8192, "cuda": 131072}  # padding included
@@ -33,8 +34,8 @@ def score(
     """Write the scores table of one model on one benchmark.
 
     Args:
-        config: the `scoring` block: `start` (`bos`).
-        model: folder in transformers layout.
+        config: the `scoring` block: `start` (`bos`), `modality` (`all`, the default, or `units`).
+        model: folder in transformers layout; its config.json may say its number of `units`.
         units: the units tables of the benchmark's corpus.
         output: path of the scores table.
         machine: `device` (`auto`: cuda if there is one), `threads` (of the CPU), `micro_batch`
@@ -43,13 +44,21 @@ def score(
 
     Raises:
         ValueError: units outside the model's vocabulary, ids that occur twice, likelihoods that
-            are not finite.
+            are not finite, or `modality: units` of a model that does not say how many it has.
     """
-    start = utterances.check_start(config)
+    start, modality = utterances.check_start(config), utterances.check_modality(config)
     name = Path(model).name
     device = torch.device(prepare(machine))
     network = saved.load(model).to(device)
-    spoken = utterances.read(units, network.config.vocab_size, name)
+    size = network.config.vocab_size
+    clusters = getattr(network.config, "units", None)
+    if modality == "units" and clusters is None:
+        raise ValueError(
+            f"{model}/config.json: does not say how many `units` the model has, which modality: "
+            "units needs; train it anew, or score it with modality: all"
+        )
+    ids = size if clusters is None else clusters + UNITS
+    spoken = utterances.read(units, ids, name)
     longest = len(spoken.distinct[-1])
     context = getattr(network.config, "max_position_embeddings", longest)
     if longest > context:
@@ -59,12 +68,17 @@ def score(
             f"(the longest has {longest}); their scores are extrapolated"
         )
     budget = machine.get("micro_batch") or TOKENS_A_BATCH[device.type]
-    terms = likelihoods(network, spoken.distinct, budget, label)
+    among = ids if modality == "units" else size
+    terms = likelihoods(network, spoken.distinct, budget, label, among)
     utterances.write(spoken, terms, start, output, name)
 
 
 def likelihoods(
-    network: PreTrainedModel, sequences: Sequence[np.ndarray], budget: int, label: str = "scoring"
+    network: PreTrainedModel,
+    sequences: Sequence[np.ndarray],
+    budget: int,
+    label: str = "scoring",
+    among: int | None = None,
 ) -> utterances.Terms:
     """Negative log-likelihoods of token sequences sorted by length, each of at least two tokens.
 
@@ -76,6 +90,7 @@ def likelihoods(
         sequences: int64 arrays.
         budget: tokens a batch, padding included; a longer sequence is a batch of its own.
         label: begins the progress line.
+        among: probabilities are among the first so many ids; default all.
     """
     device = next(network.parameters()).device
     total, first, end = (np.full(len(sequences), np.nan) for _ in range(3))
@@ -88,11 +103,13 @@ def likelihoods(
             for row, index in enumerate(batch):
                 tokens[row, : len(sequences[index])] = torch.from_numpy(sequences[index])
             tokens = tokens.to(device)
-            logits = network(input_ids=tokens[:, :-1], use_cache=False).logits.float()
+            logits = network(input_ids=tokens[:, :-1], use_cache=False).logits[..., :among].float()
             terms = torch.nn.functional.cross_entropy(
-                logits.transpose(1, 2), tokens[:, 1:], reduction="none"
+                logits.flatten(0, 1),  # rows in one piece: over a transposed view it is slower
+                tokens[:, 1:].flatten(),
+                reduction="none",
             )
-            terms = terms.cpu().double()
+            terms = terms.view(len(batch), -1).cpu().double()
             predicted = torch.arange(terms.shape[1])[None, :] < (lengths - 1)[:, None]
             total[batch] = terms.where(predicted, 0.0).sum(1).numpy()
             end[batch] = terms[torch.arange(len(batch)), lengths - 2].numpy()

@@ -13,6 +13,7 @@ from slamflow.tables import scores as scores_table
 from slamflow.tables import units as units_table
 
 STARTS = ("bos",)  # names of the start tokens that a pass can have
+MODALITIES = ("all", "units")  # the ids among which a pass takes probabilities
 KEPT = ["id", "item", "role", "group", "speaker", "rendition"]
 
 
@@ -60,11 +61,24 @@ def check_start(config: dict) -> str:
     return start
 
 
+def check_modality(config: dict) -> str:
+    """The modality that a `scoring` block names (`all` if it names none).
+
+    Raises:
+        ValueError: it names another one.
+    """
+    modality = config.get("modality", "all")
+    if modality not in MODALITIES:
+        known = ", ".join(MODALITIES)
+        raise ValueError(f"scoring: modality is {modality!r} and must be one of {known}")
+    return str(modality)
+
+
 def read(paths: Sequence[Path], vocabulary: int, model: str) -> Utterances:
     """Read the units tables of a benchmark.
 
     Args:
-        vocabulary: tokens of the model, two more than its units.
+        vocabulary: tokens of the model before those of text, two more than its units.
         model: its name, for errors.
 
     Raises:

@@ -87,8 +87,11 @@ def _read(path: Path, units: int, kind: type[np.unsignedinteger], first: int) ->
         )
     spoken = counts > 0
     offsets = np.concatenate([[0], np.cumsum(counts[spoken] + 2, dtype=np.int64)])
-    tokens = np.full(offsets[-1], BOUNDARY, dtype=kind)
-    inner = np.ones(len(tokens), dtype=bool)
-    inner[offsets[:-1]] = inner[offsets[1:] - 1] = False
-    tokens[inner] = values.astype(kind) + kind(first)
+    borders = np.concatenate([offsets[:-1], offsets[1:] - 1])
+    inner = np.ones(offsets[-1], dtype=bool)
+    inner[borders] = False
+    tokens = np.empty(offsets[-1], dtype=kind)
+    tokens[inner] = values
+    tokens += kind(first)
+    tokens[borders] = BOUNDARY
     return Documents(tokens, offsets, table["item"].filter(pa.array(spoken)).to_pylist())
