@@ -104,51 +104,6 @@ def test_loss_is_the_mean_over_all_tokens_however_it_is_cut(packed: Path, tmp_pa
         torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["qwen2", "llama"])
-def test_config_takes_effect(kind: str) -> None:
-    init = {**training_job.INIT, "architecture": kind, "rope_theta": 500.0}
-    model = architecture.build(init, 50, 128)
-    assert model.config.model_type == kind
-    expected = 500.0 ** (-np.arange(0, 16, 2) / 16)
-    np.testing.assert_allclose(model.model.rotary_emb.inv_freq, expected, rtol=1e-6)
-    assert model.get_output_embeddings().weight is model.get_input_embeddings().weight
-    untied = architecture.build({**init, "tie": False}, 50, 128)
-    assert untied.get_output_embeddings().weight is not untied.get_input_embeddings().weight
-    assert model.dtype == torch.float32 and model.config._attn_implementation == "sdpa"
-
-
-def test_default_theta() -> None:
-    model = architecture.build(training_job.INIT, 50, 128)
-    expected = 10_000.0 ** (-np.arange(0, 16, 2) / 16)
-    np.testing.assert_allclose(model.model.rotary_emb.inv_freq, expected, rtol=1e-6)
-
-
-def test_seed_decides_the_weights_and_nothing_else_is_drawn() -> None:
-    torch.manual_seed(5)
-    first = architecture.build(training_job.INIT, 50, 128).state_dict()
-    after = torch.rand(1)
-    torch.manual_seed(5)
-    assert after == torch.rand(1)
-    second = architecture.build(training_job.INIT, 50, 128).state_dict()
-    other = architecture.build({**training_job.INIT, "seed": 2}, 50, 128).state_dict()
-    name = "model.embed_tokens.weight"
-    assert torch.equal(first[name], second[name])
-    assert not torch.equal(first[name], other[name])
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"heads": 3}, "must be a multiple of heads"),
-        ({"architecture": "qwen2000"}, "architecture 'qwen2000' is unknown"),
-        ({"architecture": "gpt2"}, "has other sizes than Llama"),
-    ],
-)
-def test_impossible_architectures(change: dict, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        architecture.build({**training_job.INIT, **change}, 50, 128)
-
-
 def test_transformers_opens_the_model(packed: Path, tmp_path: Path) -> None:
     task = make(packed, tmp_path)
     log = artefacts.pa.table({"step": [], "tokens": []})

@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file
 from transformers import VitsModel
 
-from slamflow.synthesis import pretrained, splitting
+from slamflow import pretrained
+from slamflow.synthesis import splitting
 from slamflow.synthesis.espeak import Espeak
 from slamflow.synthesis.spelling import Speller
 

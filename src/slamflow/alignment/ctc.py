@@ -16,19 +16,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from torchaudio.functional import forced_align, merge_tokens
 from transformers import AutoFeatureExtractor, AutoModelForCTC, AutoTokenizer
 
+from slamflow import pretrained
 from slamflow.alignment import texts
-from slamflow.synthesis import pretrained
 from slamflow.training.device import prepare
 
 SAMPLING_RATE = 16_000
 SHORTEST, LONGEST = 0.05, 120.0  # s: attention grows with the square
 SECONDS = {"cpu": 24.0, "cuda": 600.0}  # of audio in a batch, unless the machine says otherwise
 POOL = 8  # batches of audio among which utterances of like length are sought
-ERRORS = (OSError, SafetensorError, ValueError, RuntimeError, KeyError)
 
 Entry = tuple[int, str, np.ndarray]  # index, text, wave
 
@@ -100,18 +98,14 @@ def load(config: Mapping[str, Any], machine: Mapping[str, Any]) -> Model:
     try:
         extractor = AutoFeatureExtractor.from_pretrained(folder, **local)
         tokenizer = AutoTokenizer.from_pretrained(folder, **local)
-        model, report = AutoModelForCTC.from_pretrained(
-            folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **local
-        )
-    except ERRORS as error:
-        reason = " ".join(str(error).split())[:200]
+    except pretrained.ERRORS as error:
         raise ValueError(
-            f"{folder}: cannot be opened as a CTC model ({reason}); it needs config.json,"
-            " model.safetensors, preprocessor_config.json and the tokenizer's files"
+            f"{folder}: cannot be opened as a CTC model ({pretrained.reason(error)}); it needs"
+            " config.json, model.safetensors, preprocessor_config.json and the tokenizer's files"
         ) from None
-    missing = [key for key in report["missing_keys"] if not key.endswith("masked_spec_embed")]
-    if missing:
-        raise ValueError(f"{folder}: its weights lack {missing[0]} and {len(missing) - 1} others")
+    model = pretrained.load(
+        AutoModelForCTC, folder, device, name="CTC model", may_lack=".*masked_spec_embed"
+    )
     if extractor.sampling_rate != SAMPLING_RATE:
         raise ValueError(f"{folder}: hears {extractor.sampling_rate} Hz, not {SAMPLING_RATE}")
     vocabulary = tokenizer.get_vocab()
@@ -123,7 +117,7 @@ def load(config: Mapping[str, Any], machine: Mapping[str, Any]) -> Model:
     group = getattr(model.config, "feat_extract_norm", None) == "group"
     masks = bool(extractor.return_attention_mask) and not group
     blank = int(model.config.pad_token_id)
-    return Model(model.eval().to(device), extractor, letters, delimiter, blank, masks, device)
+    return Model(model, extractor, letters, delimiter, blank, masks, device)
 
 
 def _align_pool(

@@ -1,68 +1,71 @@
 """Language models over units, made from their config."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
-from slamflow.lm.vocabulary import BOUNDARY, PAD
-
-# Our names of sizes -> those of transformers' configs of the Llama family.
-SIZES = {
-    "hidden_size": "hidden_size",
-    "intermediate_size": "intermediate_size",
-    "layers": "num_hidden_layers",
-    "heads": "num_attention_heads",
-    "kv_heads": "num_key_value_heads",
-}
+from slamflow import pretrained
+from slamflow.lm import configs, twist
 
 
-def build(init: Mapping[str, Any], vocabulary: int, context: int) -> PreTrainedModel:
-    """A causal language model with random weights, float32, on the CPU.
+def build(
+    init: Mapping[str, Any],
+    vocabulary: int,
+    context: int,
+    initial: Path | None = None,
+    units: int | None = None,
+) -> PreTrainedModel:
+    """A causal language model with random weights or those of a text model, float32, on the CPU.
 
-    The same `init` and vocabulary give the same weights on every machine.
+    Dropout is 0 everywhere. The same `init` and vocabulary give the same weights on every machine.
 
     Args:
-        init: `architecture` (a causal `model_type` of transformers whose config has the sizes of
-            Llama's, such as qwen2, llama, mistral), `hidden_size`, `intermediate_size`, `layers`,
-            `heads`, `kv_heads`, `rope_theta` (default 10,000), `tie` (head and token table are
-            one; default true), `seed`.
-        vocabulary: the number of ids: clusters + 2.
+        init: of random weights: `architecture` (a causal `model_type` of transformers),
+            `hidden_size`, `intermediate_size`, `layers`, `heads`, `kv_heads` (default: as many as
+            heads), `rope_theta` (default 10,000), `tie` (head and token table are one; default
+            true), `seed`, `options` (further values of transformers' config, by its own names).
+            With `initial`: see `twist.start`.
+        vocabulary: the number of ids: units + 2, or of text and units, see `twist.start`.
         context: the longest row that it will see in training, recorded in its config.
+        initial: the folder of a model in transformers' layout to start from.
+        units: the number of units among the ids, recorded in its config.
 
     Raises:
-        ValueError: an unknown architecture, or sizes that do not fit each other.
+        ValueError: an unknown architecture, a key that it does not have, sizes that do not fit
+            each other, or what `twist.start` says.
     """
-    heads, kv_heads = int(init["heads"]), int(init.get("kv_heads", init["heads"]))
-    if init["hidden_size"] % heads or heads % kv_heads:
-        raise ValueError(
-            f"init: hidden_size {init['hidden_size']} must be a multiple of heads {heads},"
-            f" and heads of kv_heads {kv_heads}"
-        )
-    sizes = {theirs: int(init.get(ours, heads)) for ours, theirs in SIZES.items()}
-    kind = str(init.get("architecture", "qwen2"))
-    if kind not in CONFIG_MAPPING:
-        raise ValueError(f"init: architecture {kind!r} is unknown")
-    known = AutoConfig.for_model(kind).to_dict()
-    if not {*sizes, "rope_parameters"} <= known.keys():
-        raise ValueError(f"init: architecture {kind!r} has other sizes than Llama's family")
-    config = AutoConfig.for_model(
-        kind,
-        vocab_size=vocabulary,
-        max_position_embeddings=context,
-        rope_parameters={
-            "rope_type": "default",
-            "rope_theta": float(init.get("rope_theta", 10_000.0)),
-        },
-        tie_word_embeddings=bool(init.get("tie", True)),
-        pad_token_id=PAD,
-        bos_token_id=BOUNDARY,
-        eos_token_id=BOUNDARY,
-        **sizes,
-    )
+    if initial is not None:
+        model = twist.start(init, vocabulary, context, initial, units)
+    else:
+        model = _draw(configs.fresh(init, vocabulary, context), int(init.get("seed", 0)))
+    if units is not None:
+        model.config.units = units
+    _check_positions(model)
+    return model
+
+
+def _draw(config: PreTrainedConfig, seed: int) -> PreTrainedModel:
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(init.get("seed", 0)))
-        return AutoModelForCausalLM.from_config(
-            config, dtype=torch.float32, attn_implementation="sdpa"
-        )
+        torch.manual_seed(seed)
+        try:
+            return AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+        except (*pretrained.ERRORS, TypeError, AttributeError, AssertionError) as error:
+            raise ValueError(
+                f"init: {config.model_type} cannot be made of these sizes"
+                f" ({pretrained.reason(error)}); see its config's own names for `options`"
+            ) from None
+
+
+def _check_positions(model: PreTrainedModel) -> None:
+    """Plain rotary positions turn as the config says: by theta^(-i/n), i of n pairs."""
+    wanted = configs.bases(model.config)
+    found = [angles for name, angles in model.named_buffers() if name.endswith("inv_freq")]
+    for angles in found if wanted else ():
+        expected = [base ** -(torch.arange(len(angles)) / len(angles)) for base in wanted]
+        if not any(torch.allclose(angles, turns) for turns in expected):
+            raise ValueError(f"init: rope_theta has no effect in {model.config.model_type}")
+    if wanted and not found:
+        raise ValueError(f"init: the rotary positions of {model.config.model_type} are not known")

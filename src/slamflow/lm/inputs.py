@@ -67,7 +67,8 @@ def in_one_row(rows: Rows, index: np.ndarray) -> tuple[dict[str, Any], torch.Ten
     kinds, counts = np.unique(padded, return_counts=True)
     inputs = {
         "input_ids": torch.from_numpy(tokens)[None],
-        "position_ids": torch.from_numpy(within)[None],
+        # in the padding the last one again: a learned position ends with the context
+        "position_ids": torch.from_numpy(np.minimum(within, np.repeat(lengths, padded) - 1))[None],
         "documents": list(zip(counts.tolist(), kinds.tolist(), strict=True)),
     }
     return inputs, torch.from_numpy(labels)[None]

@@ -15,6 +15,7 @@ def pretrain(
     state: runstate.RunState,
     machine: Mapping[str, Any],
     label: str,
+    initial: Path | None = None,
 ) -> None:
     """Train a language model, or restore it if it has been trained before.
 
@@ -27,8 +28,14 @@ def pretrain(
         state: entered.
         machine: see `launch.train`; `micro_batch`: rows in memory at once.
         label: for progress lines.
+        initial: the folder of a text model to start from, see `initial.given`.
     """
-    arguments = {"config": config, "packed": str(packed), "folder": str(folder)}
+    arguments = {
+        "config": config,
+        "packed": str(packed),
+        "folder": str(folder),
+        "initial": str(initial) if initial else None,
+    }
     training = config["training"]
     outputs = launch.outputs(folder, "generation_config.json")
     launch.train(f"{__name__}:task", arguments, training, outputs, state, machine, label)
@@ -38,6 +45,8 @@ def task(arguments: Mapping[str, Any], place: rank.Place) -> Any:
     """The loop's task, made in a rank: only there is torch imported."""
     from slamflow.lm import pretraining_task
 
+    packed, folder, initial = (arguments[name] for name in ("packed", "folder", "initial"))
+    initial = Path(initial) if initial else None
     return pretraining_task.Pretraining(
-        arguments["config"], Path(arguments["packed"]), Path(arguments["folder"]), place
+        arguments["config"], Path(packed), Path(folder), place, initial
     )

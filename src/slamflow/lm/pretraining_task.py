@@ -9,7 +9,7 @@ import pyarrow as pa
 import torch
 from torch.nn import functional
 
-from slamflow.lm import architecture, attention, inputs, rows
+from slamflow.lm import architecture, borders, inputs, rows
 from slamflow.training import artefacts, order
 from slamflow.training.rank import Place
 
@@ -22,7 +22,14 @@ class Pretraining:
 
     measures = ("loss",)
 
-    def __init__(self, config: Mapping[str, Any], packed: Path, folder: Path, place: Place) -> None:
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        packed: Path,
+        folder: Path,
+        place: Place,
+        initial: Path | None = None,
+    ) -> None:
         training = config["training"]
         self.config, self.folder, self.device = config, folder, place.device
         self.origin = place.origin
@@ -30,14 +37,15 @@ class Pretraining:
         if not len(self.rows):
             raise ValueError(f"{packed}: has no training rows")
         context = int(metadata["context"])
-        self.model = architecture.build(config["init"], int(metadata["vocabulary"]), context)
+        vocabulary = int(metadata["vocabulary"])
+        units = int(metadata["units"]) if "units" in metadata else None
+        self.model = architecture.build(config["init"], vocabulary, context, initial, units)
+        self.read = borders.reader(self.model, self.device)
         self.batch = max(1, round(int(training["batch_tokens"]) / context))
         self.seed = int(training.get("seed", 0))
         tokens = MICRO_TOKENS["cpu" if place.device == "cpu" else "cuda"]
         self.micro_batch = place.micro_batch(tokens // context, self.batch)
         self.targets = self.rows.targets()
-        if self.device == "cpu":
-            attention.by_documents(self.model)
 
     def micro_batches(self, step: int) -> Sequence[np.ndarray]:
         """Row numbers."""
@@ -74,10 +82,7 @@ class Pretraining:
         return total / float(self.held_out.targets()[:count].sum())
 
     def _loss(self, model: torch.nn.Module, source: rows.Rows, index: np.ndarray) -> torch.Tensor:
-        if self.device == "cpu":
-            taken, labels = inputs.in_one_row(source, index)
-        else:
-            taken, labels = inputs.tensors(source, index, self.device)
+        taken, labels = self.read(source, index)
         logits = model(**taken, use_cache=False).logits
         return functional.cross_entropy(
             logits.float().flatten(0, 1),

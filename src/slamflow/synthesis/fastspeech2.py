@@ -16,7 +16,8 @@ from typing import Any
 import torch
 from transformers import FastSpeech2ConformerWithHifiGan
 
-from slamflow.synthesis import batching, pretrained, voices
+from slamflow import pretrained
+from slamflow.synthesis import batching, speakers, voices
 from slamflow.synthesis.batching import Encoded, Piece
 from slamflow.synthesis.espeak import Espeak
 from slamflow.synthesis.spelling import Speller
@@ -65,7 +66,7 @@ class FastSpeech2:
         folder = pretrained.fetch(synthesiser, machine)
         whole = pretrained.load(FastSpeech2ConformerWithHifiGan, folder, self.device)
         self.model, self.vocoder = whole.model, whole.vocoder
-        pretrained.speaker(synthesiser, self.model.config.num_speakers or 1)
+        speakers.check(synthesiser, self.model.config.num_speakers or 1)
         self.vocabulary = _vocabulary(folder)
         self.speller = speller
         self.slowness = self.model.config.speaking_speed / float(synthesiser["speaking_rate"])

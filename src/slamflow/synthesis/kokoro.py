@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from slamflow.synthesis import batching, pretrained, voices
+from slamflow import pretrained
+from slamflow.synthesis import batching, voices
 from slamflow.synthesis.splitting import PAUSE, bare, split
 from slamflow.training.device import prepare
 

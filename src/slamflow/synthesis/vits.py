@@ -18,7 +18,8 @@ import torch
 from torch.overrides import TorchFunctionMode
 from transformers import VitsModel, VitsTokenizer
 
-from slamflow.synthesis import batching, pretrained, voices
+from slamflow import pretrained
+from slamflow.synthesis import batching, speakers, voices
 from slamflow.synthesis.batching import Encoded, Piece
 from slamflow.synthesis.splitting import bare, split
 from slamflow.training.device import prepare
@@ -61,7 +62,7 @@ class Vits:
         self.device = prepare(machine)
         folder = pretrained.fetch(synthesiser, machine)
         self.model = pretrained.load(VitsModel, folder, self.device)
-        pretrained.speaker(synthesiser, self.model.config.num_speakers)
+        speakers.check(synthesiser, self.model.config.num_speakers)
         self.tokenizer = _tokenizer(folder)
         self.rate = float(synthesiser["speaking_rate"])
         self.noise_scale = float(synthesiser["noise_scale"])

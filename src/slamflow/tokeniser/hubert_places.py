@@ -33,7 +33,7 @@ def weights(block: Mapping[str, Any], machine: Mapping[str, Any]) -> Path:
     Raises:
         ValueError: there is no such HuBERT, or it is not in transformers' layout.
     """
-    from slamflow.synthesis import pretrained  # torch, which most who ask do not need
+    from slamflow import pretrained  # torch, which most who ask do not need
 
     folder = pretrained.fetch(block, machine)
     model = f"HuBERT `{block['model']}` (revision {block.get('revision') or 'main'})"

@@ -1,16 +1,21 @@
 """Models from a download, a folder or the Hugging Face hub: safetensors only, no remote code."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.errors import HfHubHTTPError, StrictDataclassError
 from safetensors import SafetensorError
-from transformers import PreTrainedModel
 
 FILES = ("*.json", "*.safetensors")
+NONE, ALL = "(?!)", ""  # patterns of names of weights
+ERRORS = (
+    *(OSError, SafetensorError, StrictDataclassError, ValueError, RuntimeError, KeyError),
+    ImportError,  # of what quantised weights need
+)
 DOWNLOADS = "downloads"  # folder below `data_root`, and no name of the hub
 
 
@@ -51,45 +56,59 @@ def fetch(
         ) from None
 
 
-def load(kind: type[PreTrainedModel], folder: Path, device: str) -> Any:
+def load(
+    kind: Any,
+    folder: Path,
+    device: str = "cpu",
+    *,
+    name: str | None = None,
+    may_lack: str = NONE,
+    may_hold: str = ALL,
+    **settings: Any,
+) -> Any:
     """The model in a folder in transformers' layout, in float32, for inference.
 
+    Args:
+        kind: its class, or an Auto class.
+        name: what it should be, for messages.
+        may_lack: pattern of the beginnings of weights that need not be there.
+        may_hold: pattern of the beginnings of weights that may be there in vain.
+        settings: further ones of `from_pretrained`.
+
     Raises:
-        ValueError: it is no such model, or has no safetensors.
+        ValueError: it is no such model, has no safetensors, or its weights are not what its
+            config describes.
     """
+    name = name or kind.__name__
     try:
         model, report = kind.from_pretrained(
             folder,
             dtype=torch.float32,
             use_safetensors=True,
             local_files_only=True,
+            trust_remote_code=False,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are refused below, by name
+            **settings,
         )
-    except (OSError, SafetensorError, ValueError, RuntimeError, KeyError) as error:
-        reason = str(error).strip().partition("\n")[0]
+    except ERRORS as error:
         raise ValueError(
-            f"{folder}: cannot be opened as a {kind.__name__} ({reason}); it needs config.json and"
+            f"{folder}: cannot be opened as a {name} ({reason(error)}); it needs config.json and"
             " model.safetensors in transformers' layout"
         ) from None
-    if missing := sorted(report["missing_keys"]):
+    missing = [key for key in sorted(report["missing_keys"]) if not re.match(may_lack, key)]
+    if missing:
         raise ValueError(f"{folder}: its weights lack {missing[0]} and {len(missing) - 1} others")
+    wrong = sorted(key for key, *_ in report["mismatched_keys"])
+    wrong += [key for key in sorted(report["unexpected_keys"]) if not re.match(may_hold, key)]
+    if wrong:
+        raise ValueError(
+            f"{folder}: {wrong[0]} and {len(wrong) - 1} others of its weights are not as its"
+            " config.json says; fetch both of one revision"
+        )
     return model.eval().to(device)
 
 
-def speaker(synthesiser: Mapping[str, Any], count: int) -> None:
-    """Check `speakers` (a list of numbers, or None) against the number that the model has.
-
-    Raises:
-        ValueError: the model has no such speaker, or has several and none is named.
-    """
-    speakers = synthesiser.get("speakers")
-    if count <= 1 and speakers:
-        raise ValueError(f"synthesiser: {synthesiser['model']} has one voice; remove `speakers`")
-    if count > 1 and not speakers:
-        raise ValueError(
-            f"synthesiser: {synthesiser['model']} has {count} voices; name some of 0 to"
-            f" {count - 1} in `speakers`"
-        )
-    for number in speakers or []:
-        if not 0 <= number < count:
-            raise ValueError(f"synthesiser: speakers: {number} is none of 0 to {count - 1}")
+def reason(error: BaseException) -> str:
+    """A library's error in one line, and not a long one."""
+    return " ".join(str(error).split())[:300] or type(error).__name__

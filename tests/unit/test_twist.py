@@ -1,0 +1,337 @@
+"""TWIST: the text model's body is kept bit for bit, its token table made anew."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import training_job
+from huggingface_hub import constants
+from loopback import Hub, Server, serving
+from transformers import (
+    AutoModelForCausalLM,
+    GenerationConfig,
+    GPT2Config,
+    LlamaConfig,
+    OPTConfig,
+    PhiConfig,
+    PreTrainedModel,
+    Qwen2Config,
+)
+
+from slamflow.lm import (
+    architecture,
+    borders,
+    configs,
+    initial,
+    packing,
+    pretraining_task,
+    saved,
+    twist,
+)
+from slamflow.lm.vocabulary import Interleaved
+from slamflow.training.rank import Place
+
+TEXT, NEW, CONTEXT = 300, 52, 64
+SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": TEXT}
+LLAMA = {**SIZES, "intermediate_size": 64, "num_key_value_heads": 1}
+LONG = {"rope_type": "llama3", "rope_theta": 5e5, "factor": 8.0, "low_freq_factor": 1.0}
+LONG |= {"high_freq_factor": 4.0, "original_max_position_embeddings": 128}
+KINDS: dict[str, Any] = {
+    "qwen2": lambda: Qwen2Config(
+        **LLAMA,
+        tie_word_embeddings=True,
+        max_position_embeddings=32_768,
+        rope_parameters={"rope_type": "default", "rope_theta": 1e6},
+        attention_dropout=0.1,
+        bos_token_id=298,
+        eos_token_id=299,
+    ),
+    "llama": lambda: LlamaConfig(**LLAMA, tie_word_embeddings=False, rope_parameters=LONG),
+    "phi": lambda: PhiConfig(**SIZES, intermediate_size=64, resid_pdrop=0.1),  # head with a bias
+    "opt": lambda: OPTConfig(**SIZES, ffn_dim=64, max_position_embeddings=128, dropout=0.1),
+    "gpt2": lambda: GPT2Config(**{**SIZES, "n_positions": 128}),
+}
+FIRST = {"table": "first"}
+
+
+def save(folder: Path, kind: str, **changes: Any) -> Path:
+    """A text model with nothing trivial in it, in bfloat16 as those in use."""
+    torch.manual_seed(0)
+    config = KINDS[kind]()
+    for name, value in changes.items():
+        setattr(config, name, value)
+    model = AutoModelForCausalLM.from_config(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    model.generation_config = GenerationConfig(eos_token_id=299, temperature=0.7, do_sample=True)
+    model.to(torch.bfloat16).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders of text models by their kinds."""
+    root = tmp_path_factory.mktemp("text")
+    for kind in KINDS:
+        save(root / kind, kind)
+    return root
+
+
+def tables(model: PreTrainedModel) -> dict[str, torch.Tensor]:
+    """The parameters with a row an id."""
+    table, head = model.get_input_embeddings(), model.get_output_embeddings()
+    found = {"table": table.weight, "head": head.weight}
+    return found | ({"bias": head.bias} if getattr(head, "bias", None) is not None else {})
+
+
+def body(model: PreTrainedModel) -> dict[str, torch.Tensor]:
+    outside = {id(tensor) for tensor in tables(model).values()}
+    return {name: p for name, p in model.named_parameters() if id(p) not in outside}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_body_is_kept_and_the_table_cut(text: Path, kind: str, tmp_path: Path) -> None:
+    old = AutoModelForCausalLM.from_pretrained(text / kind, dtype=torch.float32)
+    random = torch.get_rng_state()
+    new = architecture.build(FIRST, NEW, CONTEXT, text / kind, NEW - 2)
+    assert torch.equal(random, torch.get_rng_state()) and new.training
+    for model in (new, reloaded(new, tmp_path)):
+        assert {p.dtype for p in model.parameters()} == {torch.float32}
+        kept, made = body(old), body(model)
+        assert kept.keys() == made.keys() and len(kept) > 10
+        for name, parameter in kept.items():
+            assert torch.equal(parameter, made[name]), name
+        rows = tables(model)
+        assert rows.keys() == tables(old).keys()
+        for name, table in tables(old).items():
+            assert torch.equal(table[:NEW], rows[name]), name
+        assert (rows["table"] is rows["head"]) == (tables(old)["table"] is tables(old)["head"])
+        assert (rows["table"] is rows["head"]) == (kind in {"qwen2", "opt", "gpt2"})
+        config = model.config
+        assert (config.pad_token_id, config.bos_token_id, config.eos_token_id) == (0, 1, 1)
+        assert (config.vocab_size, config.units) == (NEW, NEW - 2)
+        generation = model.generation_config
+        assert generation.eos_token_id == 1 and not generation.do_sample
+        assert [m.p for m in model.modules() if isinstance(m, torch.nn.Dropout) and m.p] == []
+    removed = (TEXT - NEW) * (32 if kind in {"qwen2", "opt", "gpt2"} else 64)
+    removed += TEXT - NEW if kind == "phi" else 0
+    assert old.num_parameters() - new.num_parameters() == removed
+    tokens = torch.tensor([[1, 5, 9, 51, 3, 1]])
+    with torch.no_grad():  # no dropout; the old model's own ids, but for its positions' base
+        if kind != "llama":
+            expected = old.eval()(tokens).logits[..., :NEW]
+            torch.testing.assert_close(new(tokens).logits, expected, atol=1e-5, rtol=1e-5)
+    borders.reader(new, "cpu")
+    assert new.config.max_position_embeddings == (128 if kind in {"opt", "gpt2"} else CONTEXT)
+
+
+def reloaded(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
+    model.save_pretrained(folder)
+    return saved.load(folder)
+
+
+@pytest.mark.parametrize("kind", ["qwen2", "llama"])
+def test_theta_takes_effect(text: Path, kind: str, tmp_path: Path) -> None:
+    """In the model that is built, and when it is saved and opened again; scaling goes."""
+    usual = AutoModelForCausalLM.from_pretrained(text / kind).model.rotary_emb.inv_freq
+    init = {**FIRST, "rope_theta": 10_000.0}
+    model = architecture.build(init, NEW, CONTEXT, text / kind)
+    expected = 10_000.0 ** (-np.arange(0, 16, 2) / 16)
+    for found in (model, reloaded(model, tmp_path)):
+        np.testing.assert_allclose(found.model.rotary_emb.inv_freq, expected, rtol=1e-6)
+    assert not np.allclose(usual, expected)
+    own = architecture.build(FIRST, NEW, CONTEXT, text / kind)
+    torch.testing.assert_close(own.model.rotary_emb.inv_freq, usual)
+
+
+@pytest.mark.parametrize(("table", "spread"), [("mean", 0.1), ("random", 1.0)])
+@pytest.mark.parametrize("kind", ["qwen2", "phi"])
+def test_drawn_tables(text: Path, kind: str, table: str, spread: float) -> None:
+    """Of the text table's mean and spread in each dimension; larger vocabularies, too."""
+    old = AutoModelForCausalLM.from_pretrained(text / kind, dtype=torch.float32)
+    count = 2000
+    builds = [
+        architecture.build({"table": table, "seed": seed}, count, CONTEXT, text / kind)
+        for seed in (3, 3, 4)
+    ]
+    first, again, other = (tables(model) for model in builds)
+    for name, rows in tables(old).items():
+        assert torch.equal(first[name], again[name]) and not torch.equal(first[name], other[name])
+        assert len(first[name]) == count
+        wanted, found = rows.std(0, correction=0) * spread, first[name].std(0, correction=0)
+        torch.testing.assert_close(found, wanted, rtol=0.1, atol=0)
+        error = (first[name].mean(0) - rows.mean(0)).abs() / wanted
+        assert error.max() < 5 / count**0.5
+    if kind == "phi":
+        assert not torch.equal(first["table"], first["head"])
+
+
+def test_text_and_units_interleaved(text: Path, tmp_path: Path) -> None:
+    """Entry t of the text has row t + 2 of the text model; the rest are its first rows."""
+    entries, units = TEXT - 2, 20
+    place = Interleaved(units, entries)
+    for kind in ("qwen2", "llama"):
+        folder = tmp_path / kind
+        shutil.copytree(text / kind, folder)
+        with pytest.raises(ValueError, match=r"was trained on no entries .* interleaves 298"):
+            architecture.build(FIRST, place.size, CONTEXT, folder, units)
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps({**config, "units": entries}))
+        old = tables(saved.load(folder))
+        model = architecture.build(FIRST, place.size, CONTEXT, folder, units)
+        assert model.config.units == units and model.config.vocab_size == units + entries + 4
+        for name, rows in tables(model).items():
+            assert torch.equal(rows[place.text : place.to_speech], old[name][2:]), name
+            assert torch.equal(rows[: place.text], old[name][: units + 2])
+            assert torch.equal(rows[place.to_speech :], old[name][units + 2 : units + 4])
+        drawn = architecture.build({"table": "random"}, place.size, CONTEXT, folder, units)
+        rows = tables(drawn)["table"]
+        assert torch.equal(rows[place.text : place.to_speech], old["table"][2:])
+        assert not torch.equal(rows[: place.text], old["table"][: units + 2])
+        with pytest.raises(ValueError, match=r"298 entries .* interleaves 290"):
+            architecture.build(FIRST, Interleaved(units, 290).size, CONTEXT, folder, units)
+
+
+@pytest.mark.parametrize(
+    ("kind", "init", "vocabulary", "context", "message"),
+    [
+        ("qwen2", FIRST, TEXT + 1, 64, r"has 300 rows .* needs 301; write `table: mean`"),
+        ("gpt2", FIRST, NEW, 129, "gpt2 has 128 learned positions, too few for .* context 129"),
+        ("gpt2", {**FIRST, "rope_theta": 1e4}, NEW, 64, "rope_theta: gpt2 has no rotary"),
+    ],
+)
+def test_impossible_starts(
+    text: Path, kind: str, init: dict[str, Any], vocabulary: int, context: int, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message) as failure:
+        architecture.build(init, vocabulary, context, text / kind)
+    assert "\n" not in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"num_hidden_layers": 3}, r"its weights lack model\.layers\.2\.\S+ and 11 others"),
+        ({"num_hidden_layers": 1}, r"model\.layers\.1\.\S+ and 11 others .* not as its config"),
+        ({"intermediate_size": 48}, r"model\.layers\.0\.mlp\S+ and 5 others .* not as its"),
+        ({"model_type": "someone's"}, "config.json cannot be read .*someone's"),
+        ({"model_type": "hubert"}, "cannot be opened as a causal language model"),
+        ({"model_type": "gemma3"}, "gemma3 is no plain text model"),
+    ],
+)
+def test_weights_are_what_the_config_says(
+    text: Path, tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(text / "qwen2", folder)
+    config = json.loads((folder / "config.json").read_text()) | change
+    config.pop("layer_types", None)
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=message) as failure:
+        architecture.build(FIRST, NEW, CONTEXT, folder)
+    assert "\n" not in str(failure.value) and str(folder) in str(failure.value)
+
+
+def test_only_safetensors(text: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(text / "qwen2", folder)
+    weights = AutoModelForCausalLM.from_pretrained(folder).state_dict()
+    torch.save(weights, folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ValueError, match=r"model: cannot be opened .* model\.safetensors"):
+        architecture.build(FIRST, NEW, CONTEXT, folder)
+
+
+@pytest.fixture
+def hub(text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A hub with a text model in two files, and what must not be fetched; the cache is empty."""
+    AutoModelForCausalLM.from_pretrained(text / "qwen2").save_pretrained(
+        tmp_path / "shards", max_shard_size="40kB"
+    )
+    with serving(Server()) as cdn, serving(Hub(cdn, "people/text", "model")) as server:
+        assert isinstance(server, Hub)
+        for path in (tmp_path / "shards").iterdir():
+            server.add(path.name, path.read_bytes(), large=path.suffix == ".safetensors")
+        for name in ("pytorch_model.bin", "modeling_text.py", "onnx/model.safetensors"):
+            server.add(name, b"never asked for", large=True)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        files_of = constants.HUGGINGFACE_CO_URL_TEMPLATE.removeprefix(constants.ENDPOINT)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", server.address + files_of)
+        monkeypatch.setattr(constants, "ENDPOINT", server.address)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+        yield server
+
+
+def test_from_the_hub(hub: Hub, text: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gated one, with the token of the environment; only what is needed is fetched."""
+    hub.token = "secret"
+    config = {"init": {"initial": {"model": "people/text", "revision": Hub.commit}, **FIRST}}
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    with pytest.raises(ValueError, match="set HF_TOKEN if it is gated"):
+        initial.given([], config, {})
+    monkeypatch.setenv("HF_TOKEN", "secret")
+    folder = initial.given([], config, {})
+    assert folder is not None and folder.name == Hub.commit
+    assert len(list(folder.glob("*.safetensors"))) > 1
+    found = architecture.build(config["init"], NEW, CONTEXT, folder)
+    expected = architecture.build(FIRST, NEW, CONTEXT, text / "qwen2")
+    for name, tensor in expected.state_dict().items():
+        assert torch.equal(found.state_dict()[name], tensor)
+    fetched = {path.split("/")[-1] for _, path, _ in hub.asked if "/resolve/" in path}
+    assert not fetched & {"pytorch_model.bin", "modeling_text.py"}
+    assert not any("onnx" in path for _, path, _ in hub.asked if "/resolve/" in path)
+
+
+def test_places(text: Path, tmp_path: Path) -> None:
+    """A file of this workflow, a folder, and a download below the data's root."""
+    weights = text / "qwen2" / "model.safetensors"
+    assert initial.given([weights], {"init": FIRST}, {}) == text / "qwen2"
+    assert initial.given([], {"init": {}}, {}) is None
+    block = {"init": {"initial": {"model": str(text / "qwen2"), "revision": None}}}
+    assert initial.given([], block, {}) == text / "qwen2"
+    shutil.copytree(text / "qwen2", tmp_path / "downloads" / "qwen")
+    block = {"init": {"initial": {"model": "downloads/qwen"}}}
+    listed = [tmp_path / "results" / "downloads" / "qwen.parquet"]
+    found = initial.given(listed, block, {"data_root": str(tmp_path)})
+    assert found == tmp_path / "downloads" / "qwen"
+
+
+def test_training_starts_from_it(text: Path, tmp_path: Path) -> None:
+    """The task that the loop is given has the text model's body, and its export opens."""
+    units = training_job.write_units(tmp_path / "units" / "corpus" / "0000.parquet", 30)
+    settings = {"context": CONTEXT, "held_out": 0.2, "seed": 1}
+    packing.pack(settings, [units], training_job.CLUSTERS + 2, tmp_path / "packed.parquet")
+    config = {"init": {**FIRST, "rope_theta": 1e4}, "training": training_job.TRAINING}
+    place = Place(0, 1, "cpu", None, {}, "test")
+    task = pretraining_task.Pretraining(
+        config, tmp_path / "packed.parquet", tmp_path / "model", place, text / "qwen2"
+    )
+    assert task.model.config.vocab_size == training_job.CLUSTERS + 2
+    loss = task.forward(task.model, task.micro_batches(0)[0])["loss"]
+    loss.backward()
+    assert loss.isfinite() and task.model.model.layers[0].mlp.up_proj.weight.grad.any()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "parameters"),
+    [
+        ((896, 4864, 24, 14, 2), 358_347_904),  # Qwen2.5-0.5B
+        ((1536, 8960, 28, 12, 2), 1_311_111_680),  # Qwen2.5-1.5B
+    ],
+)
+def test_published_numbers_of_parameters(sizes: tuple[int, ...], parameters: int) -> None:
+    """Cut to 500 units, the text model's full-size config, without memory for its weights."""
+    names = "hidden_size intermediate_size layers heads kv_heads".split()
+    config = configs.fresh(dict(zip(names, sizes, strict=True)), 151_936, 32_768)
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)
+        assert model.num_parameters() == parameters + (151_936 - 502) * sizes[0]
+        twist.cut(model, 502, slice(502, 502), "first", 0)
+    assert model.num_parameters() == parameters and model.config.vocab_size == 502
