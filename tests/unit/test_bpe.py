@@ -111,7 +111,7 @@ def test_the_vocabulary_is_what_was_asked_for(learnt: Path, tmp_path: Path) -> N
     assert codebook.size(learnt) == bpe.load(learnt).get_vocab_size() == VOCABULARY
     speech, output = write(tmp_path / "s.parquet", ["hello"] * 9), tmp_path / "tokenizer.json"
     # the bytes, and five pairs: the space is one of six letters
-    line = r"s\.parquet: their 1 different texts give 261 entries of a BPE, not 262; lower `bpe\.vo"
+    line = r"tokenizer\.json: 1 different texts give 261 entries, not 262; lower `bpe\.vocabulary`"
     with pytest.raises(ValueError, match=line):
         bpe.train({"vocabulary": 262}, [speech], output, {})
     assert [path.name for path in tmp_path.iterdir()] == ["s.parquet"]

@@ -52,8 +52,8 @@ def train(
     tokenizer.train_from_iterator(_different(speech, seen), trainer)
     if (found := tokenizer.get_vocab_size()) < wanted:
         raise ValueError(
-            f"{', '.join(map(str, speech))}: their {len(seen)} different texts give {found} entries"
-            f" of a BPE, not {wanted}; lower `bpe.vocabulary`, or name more corpora"
+            f"{output}: {len(seen)} different texts give {found} entries, not {wanted}; lower"
+            " `bpe.vocabulary`, or name more corpora"
         )
     with files.replacing(output) as temporary:
         temporary.write_text(tokenizer.to_str(pretty=True) + "\n", encoding="utf-8")
