@@ -1,6 +1,7 @@
-"""Language models of units, and n-gram baselines.
+"""Language models of units, of text, of both, and n-gram baselines.
 
-Inputs: results/units/{tokeniser}/{corpus}/{shard}.parquet, the tokeniser's codebook
+Inputs: results/units/{tokeniser}/{corpus}/{shard}.parquet, the tokeniser's codebook; of an
+    interleaved mixture also results/speech/{corpus}/{shard}.parquet for its words
 Outputs: results/packed/{mixture}.parquet, results/models/{model}/
 """
 
@@ -16,6 +17,8 @@ rule pack_mixture:
         "results/logs/pack_mixture/{mixture}.log",
     benchmark:
         "results/timings/pack_mixture/{mixture}.tsv"
+    wildcard_constraints:
+        mixture=plan.names("mixtures", interleaved="False"),
     conda:
         "../envs/slamflow.yaml"
     threads: 1
@@ -32,10 +35,45 @@ rule pack_mixture:
         " --config {params.config:q} --machine {params.machine:q} --log {log:q}"
 
 
+rule interleave_mixture:
+    """Pack speech, text, and documents in which both take turns into full training rows."""
+    input:
+        units=lambda w: plan.mixture_units(w.mixture),
+        text=lambda w: plan.mixture_text(w.mixture),
+        speech=lambda w: plan.speech(plan.config.mixtures[w.mixture].corpora),
+        alignments=lambda w: plan.alignments(plan.config.mixtures[w.mixture].corpora),
+        codebook=lambda w: plan.codebook(plan.config.mixtures[w.mixture].tokeniser),
+        tokenizer=lambda w: plan.codebook(plan.config.mixtures[w.mixture].text),
+    output:
+        packed="results/packed/{mixture}.parquet",
+    log:
+        "results/logs/interleave_mixture/{mixture}.log",
+    benchmark:
+        "results/timings/interleave_mixture/{mixture}.tsv"
+    wildcard_constraints:
+        mixture=plan.names("mixtures", interleaved="True"),
+    conda:
+        "../envs/slamflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    params:
+        config=plan.block("interleave_mixture"),
+        code=plan.code("interleave_mixture"),
+        machine=plan.machine(),
+    shell:
+        "python workflow_scripts/interleave_mixture.py --units {input.units:q} --text {input.text:q}"
+        " --speech {input.speech:q} --alignments {input.alignments:q} --codebook {input.codebook:q}"
+        " --tokenizer {input.tokenizer:q} --packed {output.packed:q}"
+        " --config {params.config:q} --machine {params.machine:q} --log {log:q}"
+
+
 rule pretrain_model:
     """Train a language model of units, launched by DeepSpeed."""
     input:
         packed=lambda w: f"results/packed/{plan.mixture(w.model)}.parquet",
+        initial=lambda w: plan.initial_model(w.model),
     output:
         model="results/models/{model}/model.safetensors",
         config="results/models/{model}/config.json",
@@ -60,7 +98,8 @@ rule pretrain_model:
         code=plan.code("pretrain_model"),
         machine=plan.machine("models", "training"),
     shell:
-        "python workflow_scripts/pretrain_model.py --packed {input.packed:q} --model {output.model:q}"
+        "python workflow_scripts/pretrain_model.py --packed {input.packed:q} --initial {input.initial:q}"
+        " --model {output.model:q}"
         " --state results/state/pretrain_model/{wildcards.model:q} --code {params.code:q}"
         " --config {params.config:q} --machine {params.machine:q} --log {log:q}"
 

@@ -96,6 +96,21 @@ def _model(config: Config, wildcards: Any) -> Any:
     return config.models[wildcards.model]
 
 
+def _init(model: PretrainedModel) -> dict[str, Any]:
+    """Where a model starts: its shape, or how its token table is made of another model's."""
+    if model.init:
+        return settings_of(model.init)
+    found = _located(model.twist)
+    place = {key: found.pop(key) for key in ("model", "revision")}
+    return found | ({"initial": place} if place["model"] else {})
+
+
+def _mixture(config: Config, wildcards: Any) -> dict[str, Any]:
+    mixture = config.mixtures[wildcards.mixture]
+    shares = {name: settings_of(amount) for name, amount in mixture.shares.items()}
+    return {**settings_of(mixture.packing), "shares": shares}
+
+
 def _collected(config: Config, _: Any) -> dict[str, Any]:
     pairs = evaluated(config)
     used = dict.fromkeys(benchmark for _, benchmark in pairs)
@@ -145,9 +160,13 @@ _BLOCKS: dict[str, Callable[[Config, Any], dict[str, Any]]] = {
     "extract_phones": lambda config, w: {},
     "train_bpe": lambda config, w: settings_of(_tokeniser(config, w).bpe),
     "extract_bpe": lambda config, w: {},
-    "pack_mixture": lambda config, w: settings_of(config.mixtures[w.mixture].packing),
+    "pack_mixture": _mixture,
+    "interleave_mixture": lambda config, w: {
+        **_mixture(config, w),
+        "interleaving": settings_of(config.mixtures[w.mixture].interleaving),  # type: ignore[arg-type]
+    },
     "pretrain_model": lambda config, w: {
-        "init": settings_of(_model(config, w).init),
+        "init": _init(_model(config, w)),
         "training": settings_of(_model(config, w).training),
     },
     "count_ngrams": lambda config, w: {"order": _model(config, w).order},

@@ -7,6 +7,7 @@ from typing import Any
 from slamflow.config.merging import SECTIONS, Merged, without_nulls
 from slamflow.config.reading import kind
 
+SEEDED = ("init", "twist", "training")  # blocks of a model
 SWEPT = {"layers": ("layer", "l"), "clusters": ("clusters", "k")}  # of a tokeniser's kmeans
 
 
@@ -64,7 +65,7 @@ def _spread_seeds(merged: Merged, section: str, name: str) -> None:
     spread = [f"{name}-s{int(seed)}" for seed in seeds]
     _check_new(here, merged, section, spread)
     for each, seed in zip(spread, seeds, strict=True):
-        drawn = [block for block in ("init", "training") if isinstance(thing.get(block), dict)]
+        drawn = [block for block in SEEDED if isinstance(thing.get(block), dict)]
         things[each] = _overlaid(thing, {block: {"seed": int(seed)} for block in drawn})
         merged.spread[section, each] = (section, name)
     rows = merged.values.get("evaluate")

@@ -116,4 +116,6 @@ def _pick(block: BaseModel, wanted: Any) -> dict[str, Any]:
 def _plain(value: Any, wanted: Any) -> Any:
     if isinstance(value, BaseModel):
         return _pick(value, wanted)
+    if isinstance(value, dict):
+        return {key: _plain(each, wanted) for key, each in value.items()}
     return [_plain(each, wanted) for each in value] if isinstance(value, list) else value

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from slamflow.config.fitting_units import Problem, huberts, tokenisers, without_phones
+from slamflow.config.fitting_units import Problem, has_text, huberts, tokenisers, without_phones
+from slamflow.config.inputs import Inputs
 from slamflow.config.schema import Config
+from slamflow.config.schema_models import PretrainedModel
 
 
 def misfits(config: Config, root: Path) -> Iterator[Problem]:
@@ -33,11 +35,8 @@ def _corpora(config: Config) -> Iterator[Problem]:
             assert corpus.speech is not None
             if config.synthesisers[corpus.speech.synthesiser].knows_phones:
                 yield (*path, "alignment"), "is not needed: its voice knows words and phones"
-        texts = source.kind == "audio" and (
-            source.transcripts or source.segments not in ("vad", "libri-light")
-        )
         needed = corpus.alignment and corpus.alignment.needs_text
-        if needed and source.kind == "audio" and not texts:
+        if needed and source.kind == "audio" and not has_text(source):
             problem = "needs texts: name `source.transcripts`, or a list of segments with text, or"
             problem += " take `engine: sphinx_phones`, which needs none"
             yield (*path, "alignment"), problem
@@ -64,14 +63,45 @@ def _mixtures(config: Config) -> Iterator[Problem]:
             if holds != "documents":
                 problem = f"{corpus} holds {holds}, no documents"
                 yield ("mixtures", name, "corpora"), problem
-        if config.tokenisers[mixture.tokeniser].features == "phones":
+        features = config.tokenisers[mixture.tokeniser].features
+        if features == "phones":
             yield from without_phones(config, "mixtures", name, mixture.corpora)
+        if mixture.text:
+            if features not in ("hubert", "mfcc"):
+                yield ("mixtures", name, "tokeniser"), f"{mixture.tokeniser} has no units of speech"
+            if config.tokenisers[mixture.text].features != "bpe":
+                yield ("mixtures", name, "text"), f"{mixture.text} is no tokeniser of text"
 
 
 def _models(config: Config) -> Iterator[Problem]:
     for name, model in config.models.items():
+        if model.kind == "pretrain" and model.twist and model.twist.base:
+            yield from _start(config, name, model)
+        if model.kind == "ngram" and config.mixtures[model.mixture].interleaved:
+            yield ("models", name, "mixture"), f"{model.mixture} holds text, too: no n-grams"
         if model.kind == "align":
             if config.corpora[model.corpus].source.holds != "preferences":
                 yield ("models", name, "corpus"), f"{model.corpus} holds no preferences"
             if config.models[model.base].kind == "ngram":
                 yield ("models", name, "base"), f"{model.base} is an n-gram model: no DPO"
+
+
+def _start(config: Config, name: str, model: PretrainedModel) -> Iterator[Problem]:
+    assert model.twist and model.twist.base
+    path, base = ("models", name, "twist", "base"), config.models[model.twist.base]
+    if base.kind == "ngram":
+        yield path, f"{model.twist.base} is an n-gram model: no weights to start from"
+        return
+    theirs = config.mixtures[Inputs(config).mixture(model.twist.base)]
+    ours = config.mixtures[model.mixture]
+    if ours.text and theirs.tokeniser != ours.text:
+        problem = f"{model.twist.base} was trained on {theirs.tokeniser}, and"
+        yield path, f"{problem} {model.mixture} has text of {ours.text}"
+    entries, kmeans = (
+        config.tokenisers[theirs.tokeniser].bpe,
+        config.tokenisers[ours.tokeniser].kmeans,
+    )
+    needed = kmeans.clusters + 2 if kmeans and not ours.text else 0
+    if entries and model.twist.table == "first" and entries.vocabulary < needed:
+        problem = f"{theirs.tokeniser} has {entries.vocabulary} entries, and `table: first` needs"
+        yield path, f"{problem} {needed}: set its bpe.vocabulary, or `table: mean`"

@@ -104,7 +104,7 @@ def _without_text(config: Config, tokeniser: str) -> Iterator[Problem]:
     """A problem for each corpus whose text is to be units and is not known."""
     needed = [(("tokenisers", tokeniser, "corpora"), config.tokenisers[tokeniser].corpora or [])]
     for name, mixture in config.mixtures.items():
-        if mixture.tokeniser == tokeniser:
+        if tokeniser in (mixture.tokeniser, mixture.text):
             needed.append((("mixtures", name, "corpora"), mixture.corpora))
     tokeniser_of = Inputs(config).tokeniser
     readers = {name for name in config.models if tokeniser_of(name) == tokeniser}
@@ -114,11 +114,11 @@ def _without_text(config: Config, tokeniser: str) -> Iterator[Problem]:
             needed.append((("evaluate", str(row), "benchmarks"), corpora))
     for path, corpora in needed:
         for corpus in corpora:
-            if not _has_text(config.corpora[corpus].source):
+            if not has_text(config.corpora[corpus].source):
                 yield path, f"the text of {corpus} is not known, which {tokeniser} makes units of"
 
 
-def _has_text(source: Source) -> bool:
+def has_text(source: Source) -> bool:
     """Whether a corpus may have text; of some recordings only their files tell."""
     if source.kind == "audio":
         return bool(source.transcripts) or source.segments not in ("vad", "libri-light")

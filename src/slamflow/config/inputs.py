@@ -5,7 +5,7 @@ from typing import Any
 
 from slamflow.config import blocks
 from slamflow.config.schema import Config
-from slamflow.config.schema_models import AlignedModel, NgramModel
+from slamflow.config.schema_models import AlignedModel, NgramModel, PretrainedModel
 
 RESULTS = "results"
 
@@ -54,6 +54,11 @@ class Inputs:
         """The units of a mixture's corpora, all shards."""
         found = self.config.mixtures[mixture]
         return self.units(found.tokeniser, found.corpora)
+
+    def mixture_text(self, mixture: str) -> list[str]:
+        """The text of an interleaved mixture's corpora, all shards."""
+        found = self.config.mixtures[mixture]
+        return self.units(str(found.text), found.corpora)
 
     def benchmark_units(self, model: str, benchmark: str) -> list[str]:
         """A benchmark's items as units that a model reads."""
@@ -133,6 +138,18 @@ class Inputs:
         found = self.config.models[model]
         assert isinstance(found, AlignedModel)
         return found.base
+
+    def initial_model(self, model: str) -> list[str]:
+        """The weights that a model starts from, or the list of the download that has them.
+
+        None, where they are drawn, or come from the hub when they are needed.
+        """
+        found = self.config.models[model]
+        assert isinstance(found, PretrainedModel)
+        twist = found.twist
+        if twist and twist.base:
+            return [self.model(twist.base)]
+        return _manifest(twist.download if twist else None)
 
     def preferences(self, model: str) -> str:
         """The corpus of preferences that an aligned model learns from."""

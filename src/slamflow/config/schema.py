@@ -19,6 +19,9 @@ class Scoring(Block):
     """How a model reads the items."""
 
     start: Literal["bos"] = setting("bos", is_about="token before the first unit: <S>")
+    modality: Literal["all", "units"] = setting(
+        "all", is_about="units: of a model that knows text, too, likelihoods among units only"
+    )
     micro_batch: Positive | None = machine(
         None, is_about="tokens in memory at once, padding included; default: chosen by the stage"
     )

@@ -1,53 +1,163 @@
 """Mixtures and language models, as pydantic models."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from slamflow.config.fields import Block, Name, Names, Part, Positive, Seed, reference, setting
+from slamflow.config.fields import (
+    Block,
+    Name,
+    Names,
+    Part,
+    Positive,
+    Seed,
+    Share,
+    reference,
+    setting,
+)
 from slamflow.config.schema_training import Optimisation
+from slamflow.config.schema_voices import Weights
+
+Weight = Annotated[float, Field(ge=0)]
 
 
 class Packing(Block):
     """How documents become training rows."""
 
-    context: int = setting(ge=8, le=65_536, is_about="tokens of a row; longer documents are cut")
+    context: int = setting(ge=8, le=65_536, is_about="tokens of a row")
+    cut: Literal["longer", "all"] = setting(
+        "longer",
+        is_about="longer: only documents longer than a row are cut; all: also others, so that every"
+        " row is full",
+    )
     held_out: Part = setting(0.0, is_about="share of the documents kept for validation")
     seed: Seed = setting(0, is_about="draws the held-out documents and the order of rows")
 
 
+class Amount(Block):
+    """How much of a corpus is in a mixture: one of these."""
+
+    epochs: Weight | None = setting(None, is_about="how often each document is in it, on average")
+    tokens: Positive | None = setting(None, is_about="or as often as makes so many tokens")
+    weight: Weight | None = setting(
+        None,
+        is_about="or tokens in proportion to the weights; the corpus that runs out first is used"
+        " exactly once",
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if sum(each is not None for each in (self.epochs, self.tokens, self.weight)) != 1:
+            raise ValueError("needs one of `epochs`, `tokens` and `weight`")
+        return self
+
+
+class Interleaving(Block):
+    """Documents of speech, of text, and such in which words are either."""
+
+    draw: Literal["poisson", "word"] = setting(
+        "poisson",
+        is_about="poisson: spans of speech amid text; word: speech and text change at random words",
+    )
+    span: float = setting(10.0, gt=0, is_about="poisson: mean length of a span of speech (words)")
+    share: Share = setting(0.3, is_about="poisson: share of the words that are speech")
+    switch: Share = setting(0.1, is_about="word: how probably the next word is of the other kind")
+    balance: tuple[Weight, Weight, Weight] = setting(
+        (1.0, 1.0, 1.0), is_about="tokens of speech, text and interleaved documents, as weights"
+    )
+
+
 class Mixture(Block):
-    """Packed training rows of one or several corpora as units of one tokeniser."""
+    """Packed training rows of one or several corpora as units of one tokeniser, or with text."""
 
     tokeniser: Name = reference("tokenisers", is_about="whose units")
+    text: Name | None = reference(
+        "tokenisers", None, is_about="interleaving: whose entries (features: bpe) the text is"
+    )
     corpora: Names = reference("corpora", is_about="what is mixed")
+    shares: dict[Name, Amount] = setting(
+        {}, is_about="how much of each corpus; of those that are not named, all of it once"
+    )
+    interleaving: Interleaving | None = setting(
+        None, is_about="null: documents of units alone, in `interleaving` those of text, too"
+    )
     packing: Packing = setting(is_about="how documents become rows")
+
+    @property
+    def interleaved(self) -> bool:
+        """Whether text is in it, too."""
+        return self.interleaving is not None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if (self.text is None) != (self.interleaving is None):
+            raise ValueError("`text` and `interleaving` go together")
+        if self.interleaving and not sum(self.interleaving.balance):
+            raise ValueError("interleaving.balance: one of the weights must be above 0")
+        if unknown := sorted(self.shares.keys() - set(self.corpora)):
+            raise ValueError(f"shares: {unknown[0]} is none of its corpora")
+        return self
 
 
 class Architecture(Block):
-    """A causal language model with fresh weights, in transformers' terms."""
+    """A causal language model with random weights, in transformers' terms."""
 
-    architecture: Literal["qwen2"] = setting("qwen2", is_about="transformers' model type")
+    architecture: str = setting(
+        "qwen2", is_about="transformers' model type of a causal language model"
+    )
     hidden_size: Positive = setting(is_about="width")
-    intermediate_size: Positive = setting(is_about="width of the feed-forward layers")
+    intermediate_size: Positive | None = setting(
+        None, is_about="width of the feed-forward layers; null: the architecture's own"
+    )
     layers: Positive = setting(is_about="number of layers")
     heads: Positive = setting(is_about="attention heads")
-    kv_heads: Positive = setting(is_about="key and value heads")
-    rope_theta: float = setting(10_000.0, gt=0, is_about="base of the rotary positions")
+    kv_heads: Positive | None = setting(
+        None,
+        is_about="key and value heads, where it has such; null: as many as heads",
+    )
+    rope_theta: float | None = setting(
+        None, gt=0, is_about="base of the rotary positions, where it has such; null: 10,000"
+    )
     tie: bool = setting(True, is_about="one table for token embeddings and the output")
+    options: dict[str, Any] = setting(
+        {}, is_about="what else transformers' config of the architecture has, by its own names"
+    )
     seed: Seed = setting(0, is_about="draws the weights")
 
     @model_validator(mode="after")
     def _heads(self) -> Self:
         if self.hidden_size % self.heads:
             raise ValueError(f"hidden_size {self.hidden_size} is no multiple of heads {self.heads}")
-        if self.heads % self.kv_heads:
+        if self.kv_heads and self.heads % self.kv_heads:
             raise ValueError(f"heads {self.heads} is no multiple of kv_heads {self.kv_heads}")
         if self.hidden_size // self.heads % 2:
             raise ValueError(
                 f"hidden_size {self.hidden_size} / heads {self.heads} must be even: rotary"
                 " positions turn pairs of numbers"
             )
+        return self
+
+
+class Twist(Weights):
+    """A start from a text model: its body is kept, its token table made anew (TWIST)."""
+
+    base: Name | None = reference("models", None, is_about="or one trained here")
+    table: Literal["first", "mean", "random"] = setting(
+        "first",
+        is_about="how the new token table starts: the first rows of the old one; its mean and a"
+        " little noise; at random, with its mean and spread",
+    )
+    rope_theta: float | None = setting(
+        None, gt=0, is_about="base of the rotary positions; null: as the model has it"
+    )
+    seed: Seed = setting(0, is_about="draws what is random in the token table")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if not self.base:
+            self.check_place()
+        elif self.model or self.download:
+            raise ValueError("needs only one of `base`, `model` and `download`")
         return self
 
 
@@ -69,8 +179,17 @@ class PretrainedModel(Block):
 
     kind: Literal["pretrain"]
     mixture: Name = reference("mixtures", is_about="what it is trained on")
-    init: Architecture = setting(is_about="where its weights start")
+    init: Architecture | None = setting(None, is_about="its shape; its weights are drawn")
+    twist: Twist | None = setting(
+        None, is_about="in place of `init`: the text model it starts from"
+    )
     training: Pretraining = setting(is_about="how it is trained")
+
+    @model_validator(mode="after")
+    def _one_start(self) -> Self:
+        if (self.init is None) == (self.twist is None):
+            raise ValueError("needs either `init` or `twist`; null removes the other")
+        return self
 
 
 class AlignedModel(Block):
