@@ -83,7 +83,7 @@ def test_inverse_square_root() -> None:
 def test_schedule_without_warmup_or_steps() -> None:
     training = {"steps": 1, "learning_rate": 1.0, "floor": 0.5}
     assert schedules.learning_rate(0, training) == pytest.approx(0.5)
-    with pytest.raises(ValueError, match="none of cosine, linear and inverse_sqrt"):
+    with pytest.raises(ValueError, match="none of cosine, linear, inverse_sqrt and wsd"):
         schedules.learning_rate(0, {**training, "schedule": "square"})
 
 
@@ -154,7 +154,8 @@ def test_loss_curve(unbroken: Path) -> None:
 def test_log_and_card(unbroken: Path, packed: Path) -> None:
     log = pq.read_table(unbroken / "model" / "training.parquet")
     assert log["step"].to_pylist() == list(range(1, 31))
-    expected = [schedules.learning_rate(step, CONFIG["training"]) for step in range(30)]
+    training = {**CONFIG["training"], "steps": 30}
+    expected = [schedules.learning_rate(step, training) for step in range(30)]
     assert log["learning_rate"].to_pylist() == pytest.approx(expected)
     tokens = np.diff(log["tokens"].to_numpy())
     assert ((tokens > 200) & (tokens <= 256)).all()

@@ -1,11 +1,19 @@
-"""`training.parquet` of a trained model: one row an optimiser step."""
+"""`training.parquet` of a trained model: one row an optimiser step.
 
-from collections.abc import Sequence
+The metadata `budget` are JSON: what was asked for (`steps`, `tokens` or `hours`) and, always, the
+`steps` that this made; with hours also `measured`, the seconds of a step that they are made from.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pyarrow as pa
 
+VALIDATION = pa.list_(pa.struct([("name", pa.string()), ("loss", pa.float64())]))
+BUDGET = "budget"
 
-def schema(measures: Sequence[str]) -> pa.Schema:
+
+def schema(measures: Sequence[str], metadata: Mapping[str, Any] | None = None) -> pa.Schema:
     """The schema for a loop with these `measures`, means over the global batch, `loss` first."""
     return pa.schema(
         [
@@ -15,6 +23,10 @@ def schema(measures: Sequence[str]) -> pa.Schema:
             ("learning_rate", pa.float64()),
             ("grad_norm", pa.float64()),  # before clipping
             ("tokens_per_second", pa.float64()),
-            ("seconds", pa.float64()),  # of training so far, over all resumed runs
-        ]
+            ("mfu", pa.float64()),  # share of the devices' peak; null where that is not known
+            ("memory", pa.float64()),  # MiB at most so far: of the device, or of rank 0 on a CPU
+            ("validation", VALIDATION),  # loss of each held-out corpus; null where not taken
+            ("seconds", pa.float64()),  # so far, over all resumed runs, without start and export
+        ],
+        metadata=metadata,
     )

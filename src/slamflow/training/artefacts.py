@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from slamflow import files, provenance
+from slamflow.training.history import budget_of
 
 WEIGHTS = "model.safetensors"
 CHECKOUT = Path(__file__).parents[3]
@@ -59,6 +60,8 @@ def card(
             f"{measure}, last tenth of the updates": sum(last[measure].to_pylist()) / len(last),
             "seconds of training": log["seconds"][-1].as_py(),
         }
+        if hours := budget_of(log).get("hours"):
+            rows["hours asked for, with start and end"] = hours
     rows |= facts
     shown = {k: f"{v:,.4g}" if isinstance(v, float) else f"{v:,}" for k, v in rows.items()}
     made = {

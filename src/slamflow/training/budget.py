@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -26,3 +27,34 @@ def untrained(training: Mapping[str, Any]) -> bool:
 def of_tokens(tokens: float, tokens_of_a_step: float) -> int:
     """The steps that `tokens` are, the last one begun counting whole."""
     return math.ceil(tokens / tokens_of_a_step)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What a training takes, in seconds.
+
+    Attributes:
+        step: an update.
+        checkpoint, checkpoints_minutes, checkpoint_steps: a checkpoint, and how often there is one.
+        validation, validation_steps: a look at held-out data, and how often (0: at the end only).
+    """
+
+    step: float
+    checkpoint: float
+    checkpoint_minutes: float
+    checkpoint_steps: int
+    validation: float
+    validation_steps: int
+
+    def steps(self, seconds: float) -> int:
+        """The steps that fill `seconds`, with what comes between and after them; at least 1.
+
+        At the end are a checkpoint, a validation, and writing the model, which is not as much as
+        a checkpoint.
+        """
+        step = self.step
+        step += self.validation / self.validation_steps if self.validation_steps else 0.0
+        step += self.checkpoint / self.checkpoint_steps if self.checkpoint_steps else 0.0
+        step *= 1 + self.checkpoint / (60 * self.checkpoint_minutes)
+        left = seconds - self.validation - 2 * self.checkpoint
+        return max(1, math.floor(left / step))

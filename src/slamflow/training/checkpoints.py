@@ -3,7 +3,8 @@
 Nothing is pickled. Random numbers need no state: the loop seeds them anew for every micro-batch.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,30 +14,33 @@ from safetensors.torch import load_file, save_file
 from slamflow import files
 from slamflow.tables import training as training_table
 
+State = Mapping[int, Mapping[str, torch.Tensor]]
+
 WEIGHTS, OPTIMISER, LOG = "weights.safetensors", "optimiser.safetensors", "training.parquet"
 
 
-def save(
-    folder: Path, module: torch.nn.Module, optimiser: torch.optim.Optimizer, log: pa.Table
-) -> None:
-    """Write a checkpoint into `folder`, which exists; `log` ends with the last update made."""
+def save(folder: Path, module: torch.nn.Module, state: State, log: pa.Table) -> None:
+    """Write a checkpoint into `folder`, which exists.
+
+    Args:
+        state: the optimiser's, by parameter.
+        log: ends with the last update made.
+    """
     save_file(_weights(module), folder / WEIGHTS)
-    state = {
+    named = {
         f"{index}.{key}": value
-        for index, entries in optimiser.state_dict()["state"].items()
+        for index, entries in state.items()
         for key, value in entries.items()
     }
-    save_file(state, folder / OPTIMISER)
+    save_file(named, folder / OPTIMISER)
     files.write_table(log, folder / LOG, log.schema)
 
 
-def load(
-    folder: Path,
-    module: torch.nn.Module,
-    optimiser: torch.optim.Optimizer,
-    measures: Sequence[str],
-) -> pa.Table:
-    """Load a checkpoint into `module` and `optimiser`; returns the log up to it.
+def load(folder: Path, module: torch.nn.Module, measures: Sequence[str]) -> tuple[State, pa.Table]:
+    """Load a checkpoint's weights into `module`.
+
+    Returns:
+        The optimiser's state, by parameter, and the log.
 
     Raises:
         ValueError: it is not one of this model.
@@ -47,14 +51,11 @@ def load(
     with torch.no_grad():
         for name, tensor in _weights(module).items():
             tensor.copy_(weights[name])
-    state: dict[int, dict[str, torch.Tensor]] = {}
+    state: defaultdict[int, dict[str, torch.Tensor]] = defaultdict(dict)
     for name, tensor in load_file(folder / OPTIMISER).items():
         index, key = name.split(".", 1)
-        state.setdefault(int(index), {})[key] = tensor
-    optimiser.load_state_dict(
-        {"state": state, "param_groups": optimiser.state_dict()["param_groups"]}
-    )
-    return files.read_table(folder / LOG, training_table.schema(measures))
+        state[int(index)][key] = tensor
+    return state, files.read_table(folder / LOG, training_table.schema(measures))
 
 
 def _weights(module: torch.nn.Module) -> dict[str, torch.Tensor]:

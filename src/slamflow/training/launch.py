@@ -50,7 +50,7 @@ def train(
         state: entered.
         machine: `device` (cpu or cuda; default: cuda where there is one), `ranks` (default: all
             visible GPUs, one on a CPU), `threads` (of all ranks together; default: all cores),
-            `checkpoint_minutes`, `checkpoint_steps`, and what the task itself reads.
+            and what `loop.train` and the task itself read.
         label: the stage's name in progress lines.
 
     Raises:
@@ -74,6 +74,7 @@ def _launch(
     machine: Mapping[str, Any],
     label: str,
 ) -> None:
+    started = time.monotonic()
     device, places = _places(machine)
     latest = state.latest()
     job = state.folder.absolute() / "job.json"
@@ -89,6 +90,7 @@ def _launch(
         "device": device,
         "owner": os.getpid(),
         "origin": state.origin(),
+        "started": started,
     }
     files.write_json(description, job)
     world = base64.urlsafe_b64encode(json.dumps({"localhost": places}).encode()).decode()
@@ -96,7 +98,6 @@ def _launch(
     command += [f"--master_port={_free_port()}", "--log_level=warning"]
     command += ["--module", "--no_local_rank", rank.__name__, str(job)]
     logs.info(f"starts {len(places)} rank(s): {' '.join(command)}")
-    started = time.monotonic()
     with subprocess.Popen(command, env=_environment(machine, device, len(places))) as launcher:
         try:
             status = launcher.wait()

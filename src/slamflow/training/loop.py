@@ -7,131 +7,118 @@ micro-batch, so a run that was killed and resumed ends in the same weights bit f
 """
 
 import hashlib
-import math
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any
 
-import pyarrow as pa
 import torch
 
 from slamflow import logs, runstate
-from slamflow.tables import training as training_table
-from slamflow.training import budget, checkpoints, schedules
+from slamflow.training import budget, checkpoints, compiling, device, measuring, schedules
+from slamflow.training.board import Board
 from slamflow.training.engine import Engine
+from slamflow.training.history import WINDOW, Failed, History
 from slamflow.training.rank import Place
+from slamflow.training.task import Task
 
-LOG_STEPS = 10  # updates between two looks at the device's numbers
-
-
-class Task(Protocol):
-    """What is trained.
-
-    Attributes:
-        model: the model, initialised, on the CPU; the loop moves it.
-        measures: the names of what `forward` returns, `loss` first.
-    """
-
-    model: torch.nn.Module
-    measures: Sequence[str]
-
-    def micro_batches(self, step: int) -> Sequence[Any]:
-        """All micro-batches of update `step` (from 0) on all ranks, in one order.
-
-        They depend on the step and on the task's config only. The rank of index i computes those
-        of indices i, i + ranks, …; what is costly about a micro-batch belongs into `forward`.
-        """
-
-    def forward(self, model: torch.nn.Module, micro_batch: Any) -> dict[str, torch.Tensor]:
-        """Sums over the micro-batch (scalars on the device) of each of `measures`.
-
-        `model` computes in the configured precision; compute the loss from its outputs in
-        float32.
-        """
-
-    def weight(self, step: int) -> float:
-        """What the sums of update `step` are divided by: the tokens of its global batch."""
-
-    def export(self, module: torch.nn.Module, log: pa.Table) -> None:
-        """Write the artefacts, whole or not at all, `model.safetensors` last (rank 0 only)."""
+LOG_STEPS = WINDOW  # updates between two looks at the device's numbers
 
 
 def train(task: Task, training: Mapping[str, Any], place: Place, state: runstate.Follow) -> None:
     """Train `task.model` and have rank 0 export it.
 
     Args:
-        training: `budget`, `seed`, and what optimisers, schedules and the engine take.
+        training: `budget`, `seed`, `validation_steps`, and what optimisers, schedules and the
+            engine take.
         place: this rank, and the machine settings `checkpoint_minutes` (2), `checkpoint_steps`
-            (none: also checkpoints at multiples of these steps).
+            (none: also checkpoints at multiples of these steps), `compile`, `tensorboard`.
         state: takes the checkpoints.
 
     Raises:
-        ValueError: the loss is not finite.
+        ValueError: the loss is not finite or diverges; the task cannot count its budget.
     """
-    steps, seed = _steps(task, training), int(training.get("seed", 0))
-    training = {**training, "steps": steps}
     started = time.perf_counter()
     engine = Engine(task.model, training, place.device)
-    history = _History(task.measures, place)
+    history = History(task.measures, place, device.peak(place.device, engine.dtype))
     if place.checkpoint:
-        history.restore(
-            checkpoints.load(place.checkpoint, engine.module, engine.optimiser, task.measures)
-        )
+        kept, log = checkpoints.load(place.checkpoint, engine.module, task.measures)
+        engine.restore(kept)
+        history.restore(log)
+    static = bool(getattr(task, "static_shapes", False))
+    compiling.apply(engine.module, place.machine, place.device, static)
+    if not history.budget:
+        history.budget = _budget(task, training, engine, history, place, state)
+    steps = int(history.budget["steps"])
+    if history.step:
         logs.info(f"goes on after step {history.step} of {steps}")
     logs.info(f"ready to train on {place.device} after {time.perf_counter() - started:.1f} s")
-    every = int(place.machine.get("checkpoint_steps") or 0)
-    seconds_between = 60 * float(place.machine.get("checkpoint_minutes") or 2)
-    saved = time.monotonic()
-    progress = logs.Progress(place.label, steps, "steps", done=history.step)
-    for step in range(history.step, steps):
-        rate = schedules.learning_rate(step, training)
-        weight = task.weight(step)
-        sums, norm = _update(task, engine, step, weight, rate, seed, place)
-        history.add(sums, weight, norm, rate)
-        due = bool(every) and (step + 1) % every == 0
-        if due or (step + 1) % LOG_STEPS == 0 or step + 1 == steps:
-            history.flush()
-            due = due or step + 1 == steps or time.monotonic() - saved > seconds_between
-            if due and place.rank == 0:
-                with state.checkpoint_folder(step + 1) as folder:
-                    checkpoints.save(folder, engine.module, engine.optimiser, history.table())
-                saved = time.monotonic()
-            progress.update(step + 1, **history.latest())
+    try:
+        _steps(task, {**training, "steps": steps}, engine, history, place, state)
+    except Failed as failure:
+        raise ValueError(_advice(failure, task, place, state)) from failure
     if place.rank == 0:
         task.export(engine.module.eval(), history.table())
     engine.close()
 
 
-def _steps(task: Task, training: Mapping[str, Any]) -> int:
-    kind, amount = budget.asked(training)
-    if kind == "steps":
-        return int(amount)
-    step_tokens = getattr(task, "step_tokens", None)
-    if kind == "tokens" and step_tokens:
-        return budget.of_tokens(amount, step_tokens)
-    raise ValueError(f"budget: this stage knows no {kind}; give it in steps")
-
-
-def _update(
+def _steps(
     task: Task,
+    training: Mapping[str, Any],
     engine: Engine,
-    step: int,
-    weight: float,
-    rate: float,
-    seed: int,
+    history: History,
     place: Place,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """One update; returns this rank's sums of the measures, float64, and the gradients' norm."""
-    own = list(enumerate(task.micro_batches(step)))[place.rank :: place.ranks]
+    state: runstate.Follow,
+) -> None:
+    steps, validation = int(training["steps"]), int(training.get("validation_steps") or 0)
+    every = int(place.machine.get("checkpoint_steps") or 0)
+    seconds_between = 60 * float(place.machine.get("checkpoint_minutes") or 2)
+    shown = place.rank == 0 and bool(place.machine.get("tensorboard"))
+    board = Board(state.folder / "tensorboard" if shown else None, history.step)
+    progress = logs.Progress(place.label, steps, "steps", done=history.step)
+    flops = getattr(task, "flops", None) if history.peak else None
+    saved = time.monotonic()
+    history.start()
+    for step in range(history.step, steps):
+        rate, weight = schedules.learning_rate(step, training), task.weight(step)
+        sums = _gradients(task, engine, step, weight, int(training.get("seed", 0)), place)
+        norm = engine.step(rate, step, steps)
+        history.add(sums, weight, norm, rate, flops(step) if flops else 0.0)
+        done, last = step + 1, step + 1 == steps
+        save = last or (bool(every) and done % every == 0)
+        validate = last or (bool(validation) and done % validation == 0)
+        if not (save or validate or done % LOG_STEPS == 0):
+            continue
+        history.flush()
+        if validate and place.rank == 0 and (losses := _validate(task, engine)):
+            history.validated(losses)
+            history.aside()
+        if measuring.agreed(save or time.monotonic() - saved > seconds_between, place):
+            kept = engine.state()
+            if place.rank == 0:
+                with state.checkpoint_folder(done) as folder:
+                    checkpoints.save(folder, engine.module, kept, history.table())
+            saved = time.monotonic()
+            history.aside()
+        board.write(history.rows)
+        progress.update(done, **history.latest())
+
+
+def _gradients(
+    task: Task, engine: Engine, step: int, weight: float, seed: int, place: Place
+) -> torch.Tensor:
+    """The gradients of a step, in the engine; returns this rank's sums of the measures, float64."""
+    micro_batches = list(enumerate(task.micro_batches(step)))
+    rounds = -(-len(micro_batches) // place.ranks)
+    own = micro_batches[place.rank :: place.ranks]
     sums = torch.zeros(len(task.measures), dtype=torch.float64, device=place.device)
-    for index, micro_batch in own:
+    for number, (index, micro_batch) in enumerate(own, 1):
         torch.manual_seed(_seed(seed, step, index))
         measured = task.forward(engine.model, micro_batch)
-        engine.backward(measured["loss"] / weight, last=index == own[-1][0])
+        engine.backward(measured["loss"] / weight, last=number == rounds)
         sums += torch.stack([measured[name].detach().double() for name in task.measures])
-    if not own:
+    if len(own) < rounds:
         engine.backward(engine.no_loss(), last=True)
-    return sums, engine.step(rate)
+    return sums
 
 
 def _seed(seed: int, step: int, index: int) -> int:
@@ -139,64 +126,59 @@ def _seed(seed: int, step: int, index: int) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
-class _History:
-    """The training log; numbers stay on the device until `flush`, which all ranks call together."""
+def _budget(
+    task: Task,
+    training: Mapping[str, Any],
+    engine: Engine,
+    history: History,
+    place: Place,
+    state: runstate.Follow,
+) -> dict[str, Any]:
+    """The budget with its steps; see `tables.training`."""
+    kind, amount = budget.asked(training)
+    if kind == "steps":
+        return {"steps": int(amount)}
+    if kind == "tokens":
+        tokens = getattr(task, "step_tokens", None)
+        if not tokens:
+            raise ValueError(f"{place.label}: budget: counts no tokens; give steps or hours")
+        return {"tokens": int(amount), "steps": budget.of_tokens(amount, tokens)}
 
-    def __init__(self, measures: Sequence[str], place: Place) -> None:
-        self.schema = training_table.schema(measures)
-        self.measures, self.place = list(measures), place
-        self.rows: list[dict[str, float]] = []
-        self.pending: list[tuple[torch.Tensor, float, torch.Tensor, float]] = []
-        self.since = time.monotonic()
+    def update(step: int) -> torch.Tensor:
+        _gradients(task, engine, step, task.weight(step), int(training.get("seed", 0)), place)
+        return engine.step(0.0, step, step + 1)
 
-    @property
-    def step(self) -> int:
-        return int(self.rows[-1]["step"]) if self.rows else 0
+    validate = (lambda: _validate(task, engine)) if hasattr(task, "validate") else None
+    steps, seconds = measuring.steps(
+        amount, update, validate, training, engine, history, place, state
+    )
+    return {"hours": amount, "steps": steps, "measured": seconds}
 
-    def restore(self, log: pa.Table) -> None:
-        self.rows = log.to_pylist()
-        self.since = time.monotonic()
 
-    def add(self, sums: torch.Tensor, weight: float, norm: torch.Tensor, rate: float) -> None:
-        self.pending.append((sums, weight, norm.detach().double(), rate))
+def _validate(task: Task, engine: Engine) -> dict[str, float]:
+    """The task's held-out losses."""
+    look = getattr(task, "validate", None)
+    if look is None:
+        return {}
+    engine.module.eval()
+    with compiling.eager():
+        found: dict[str, float] = look(engine.module)
+    engine.module.train()
+    return found
 
-    def flush(self) -> None:
-        """Fetch what is pending, summed over the ranks, and check that it is finite."""
-        sums = torch.stack([entry[0] for entry in self.pending])
-        if self.place.ranks > 1:
-            torch.distributed.all_reduce(sums)
-        norms = torch.stack([entry[2] for entry in self.pending])
-        columns = torch.cat([sums, norms[:, None]], dim=1).cpu().tolist()
-        now = time.monotonic()
-        weights = [entry[1] for entry in self.pending]
-        speed = sum(weights) / max(now - self.since, 1e-9)
-        last = self.rows[-1] if self.rows else {"step": 0, "tokens": 0, "seconds": 0.0}
-        step, tokens, seconds = int(last["step"]), float(last["tokens"]), float(last["seconds"])
-        for values, weight, (*_, rate) in zip(columns, weights, self.pending, strict=True):
-            step, tokens, seconds = step + 1, tokens + weight, seconds + weight / speed
-            means = {n: v / weight for n, v in zip(self.measures, values[:-1], strict=True)}
-            if not (math.isfinite(means["loss"]) and math.isfinite(values[-1])):
-                raise ValueError(
-                    f"{self.place.label}: the loss is {means['loss']} and the gradients' norm"
-                    f" {values[-1]} at step {step}; try a lower learning_rate, a longer warmup"
-                    " or a smaller clip"
-                )
-            self.rows.append(
-                {
-                    "step": step,
-                    "tokens": round(tokens),
-                    **means,
-                    "learning_rate": rate,
-                    "grad_norm": values[-1],
-                    "tokens_per_second": speed,
-                    "seconds": seconds,
-                }
-            )
-        self.pending, self.since = [], now
 
-    def latest(self) -> dict[str, float]:
-        """The last update's measures and speed, for the progress line."""
-        return {name: self.rows[-1][name] for name in [*self.measures, "tokens_per_second"]}
+def _advice(failure: Failed, task: Task, place: Place, state: runstate.Follow) -> str:
+    name = getattr(task, "name", None)
+    held = (
+        f" ({_short(', '.join(map(name, task.micro_batches(failure.step - 1))))})" if name else ""
+    )
+    latest = state.latest()
+    kept = f"the last good checkpoint is {latest[1]}" if latest else "there is no checkpoint yet"
+    return (
+        f"{place.label}: {failure}{held}; {kept}; try a lower learning_rate, a longer warmup or a"
+        " smaller clip"
+    )
 
-    def table(self) -> pa.Table:
-        return pa.Table.from_pylist(self.rows, schema=self.schema)
+
+def _short(text: str) -> str:
+    return text if len(text) <= 120 else f"{text[:120]}…"

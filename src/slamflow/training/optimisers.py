@@ -13,22 +13,24 @@ ITERATIONS = 5  # of it
 def build(
     model: torch.nn.Module, training: Mapping[str, Any], dtype: torch.dtype = torch.float32
 ) -> torch.optim.Optimizer:
-    """AdamW in torch's fused form, or Muon for the matrices of the layers and AdamW for the rest.
+    """AdamW in torch's fused form; Muon for the matrices of the layers and AdamW for the rest; or
+    AdEMAMix (Pagliardini and others 2024, arXiv 2409.03137) from pytorch_optimizer.
 
     Weight decay applies to matrices only: not to biases and the gains of norms. A group's
     `factor` multiplies the schedule's learning rate.
 
     Args:
-        training: `optimiser` (adamw or muon; default adamw), `learning_rate`, `betas`, `eps`,
-            `weight_decay`, `muon_factor`.
+        training: `optimiser` (adamw, muon or ademamix; default adamw), `learning_rate`, `betas`,
+            `eps`, `weight_decay`, `muon_factor`, and of AdEMAMix `slow_beta` and `slow_weight`
+            (its beta3 and alpha, which grow over all steps as in the paper).
         dtype: of Muon's matrix products.
 
     Raises:
         ValueError: an unknown optimiser.
     """
     name = training.get("optimiser", "adamw")
-    if name not in ("adamw", "muon"):
-        raise ValueError(f"optimiser: {name!r} is unknown; there are adamw and muon")
+    if name not in ("adamw", "muon", "ademamix"):
+        raise ValueError(f"optimiser: {name!r} is unknown; there are adamw, muon and ademamix")
     decay = float(training.get("weight_decay", 0.0))
     hidden: list[torch.Tensor] = []
     matrices: list[torch.Tensor] = []
@@ -46,16 +48,41 @@ def build(
         {"params": vectors, "weight_decay": 0.0, "factor": 1.0, "muon": False},
         {"params": hidden, "weight_decay": decay, "factor": factor, "muon": True},
     ]
-    beta1, beta2 = training.get("betas", (0.9, 0.999))
+    beta1, beta2 = map(float, training.get("betas", (0.9, 0.999)))
     found = [group for group in groups if group["params"]]
+    common: dict[str, Any] = {
+        "lr": float(training["learning_rate"]),
+        "eps": float(training.get("eps", 1e-8)),
+    }
+    if name == "ademamix":
+        from pytorch_optimizer import AdEMAMix  # a second, which other runs need not wait for
+
+        betas = (beta1, beta2, float(training.get("slow_beta", 0.9999)))
+        alpha = float(training.get("slow_weight", 5.0))
+        return AdEMAMix(found, betas=betas, alpha=alpha, weight_decouple=True, **common)
     kind = functools.partial(MuonAndAdamW, dtype) if name == "muon" else torch.optim.AdamW
-    return kind(
-        found,
-        lr=float(training["learning_rate"]),
-        betas=(float(beta1), float(beta2)),
-        eps=float(training.get("eps", 1e-8)),
-        fused=True,
-    )
+    return kind(found, betas=(beta1, beta2), fused=True, **common)
+
+
+def prepare(optimiser: torch.optim.Optimizer, learning_rate: float, step: int, steps: int) -> None:
+    """Set what update `step` (from 0) of `steps` depends on, so that nobody need remember it."""
+    for group in optimiser.param_groups:
+        group["lr"] = learning_rate * group["factor"]
+        if "t_alpha_beta3" in group:  # of AdEMAMix, which counts its updates in the group
+            group.update(step=step, t_alpha_beta3=steps)
+
+
+def state(optimiser: torch.optim.Optimizer) -> dict[int, dict[str, torch.Tensor]]:
+    """The state of each parameter, in the order of the groups."""
+    return dict(optimiser.state_dict()["state"])
+
+
+def restore(
+    optimiser: torch.optim.Optimizer, state: Mapping[int, Mapping[str, torch.Tensor]]
+) -> None:
+    """Take what `state` has returned."""
+    groups = optimiser.state_dict()["param_groups"]
+    optimiser.load_state_dict({"state": dict(state), "param_groups": groups})
 
 
 class MuonAndAdamW(torch.optim.AdamW):

@@ -9,6 +9,7 @@ import json
 import math
 import os
 import sys
+import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ class Place:
         machine: the machine settings.
         label: names the stage in progress lines, as in `pretrain_model slm`.
         origin: what the job is made from, for the card: see `RunState.origin`.
+        started: when the job began, by this machine's `time.monotonic`.
     """
 
     rank: int
@@ -40,6 +42,7 @@ class Place:
     machine: Mapping[str, Any]
     label: str
     origin: Mapping[str, Any] = field(default_factory=dict)
+    started: float = field(default_factory=time.monotonic)
 
     def micro_batch(self, most: int, batch: int) -> int:
         """How much of a global `batch` is in memory at once.
@@ -95,6 +98,7 @@ def _train(job: Mapping[str, Any], state: runstate.Follow) -> None:
         machine=job["machine"],
         label=job["label"],
         origin=job["origin"],
+        started=job["started"],
     )
     loop.train(make(job["task"], job["arguments"], place), job["training"], place, state)
 
