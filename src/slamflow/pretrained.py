@@ -9,6 +9,7 @@ import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, StrictDataclassError
 from safetensors import SafetensorError
+from transformers.utils import logging
 
 FILES = ("*.json", "*.safetensors")
 NONE, ALL = "(?!)", ""  # patterns of names of weights
@@ -79,6 +80,7 @@ def load(
         ValueError: it is no such model, has no safetensors, or its weights are not what its
             config describes.
     """
+    logging.disable_progress_bar()
     name = name or kind.__name__
     try:
         model, report = kind.from_pretrained(

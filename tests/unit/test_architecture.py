@@ -162,6 +162,7 @@ def test_options_are_values_of_the_config() -> None:
         ({"architecture": "gpt2"}, "kv_heads: gpt2 has no num_key_value_heads"),
         ({"architecture": "gpt2", "kv_heads": None, "rope_theta": 1e4}, "rope_theta: gpt2 has no"),
         ({"architecture": "bloom", "kv_heads": None}, "intermediate_size: bloom has no"),
+        ({"architecture": "mistral", "options": {"sliding_window": 127}}, "sliding_window: 128"),
         ({"options": {"width": 3}}, "options: qwen2 has no width"),
         ({"options": {"rope_theta": 3.0}}, "options: qwen2 has no rope_theta"),
         ({"options": {"num_hidden_layers": 3}}, "options: num_hidden_layers is set by"),

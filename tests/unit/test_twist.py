@@ -1,7 +1,10 @@
 """TWIST: the text model's body is kept bit for bit, its token table made anew."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -57,6 +60,7 @@ KINDS: dict[str, Any] = {
     "gpt2": lambda: GPT2Config(**{**SIZES, "n_positions": 128}),
 }
 FIRST = {"table": "first"}
+SCRIPT = Path(__file__).parents[2] / "workflow_scripts" / "pretrain_model.py"
 
 
 def save(folder: Path, kind: str, **changes: Any) -> Path:
@@ -128,7 +132,8 @@ def test_body_is_kept_and_the_table_cut(text: Path, kind: str, tmp_path: Path) -
             expected = old.eval()(tokens).logits[..., :NEW]
             torch.testing.assert_close(new(tokens).logits, expected, atol=1e-5, rtol=1e-5)
     borders.reader(new, "cpu")
-    assert new.config.max_position_embeddings == (128 if kind in {"opt", "gpt2"} else CONTEXT)
+    kept_positions = {"opt": 128, "gpt2": 128, "llama": 2048}  # learned ones, and scaled ones
+    assert new.config.max_position_embeddings == kept_positions.get(kind, CONTEXT)
 
 
 def reloaded(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
@@ -144,6 +149,7 @@ def test_theta_takes_effect(text: Path, kind: str, tmp_path: Path) -> None:
     model = architecture.build(init, NEW, CONTEXT, text / kind)
     expected = 10_000.0 ** (-np.arange(0, 16, 2) / 16)
     for found in (model, reloaded(model, tmp_path)):
+        assert found.config.max_position_embeddings == CONTEXT
         np.testing.assert_allclose(found.model.rotary_emb.inv_freq, expected, rtol=1e-6)
     assert not np.allclose(usual, expected)
     own = architecture.build(FIRST, NEW, CONTEXT, text / kind)
@@ -202,8 +208,13 @@ def test_text_and_units_interleaved(text: Path, tmp_path: Path) -> None:
     ("kind", "init", "vocabulary", "context", "message"),
     [
         ("qwen2", FIRST, TEXT + 1, 64, r"has 300 rows .* needs 301; write `table: mean`"),
-        ("gpt2", FIRST, NEW, 129, "gpt2 has 128 learned positions, too few for .* context 129"),
+        ("gpt2", FIRST, NEW, 129, "gpt2 has 128 positions, too few for .* context 129"),
         ("gpt2", {**FIRST, "rope_theta": 1e4}, NEW, 64, "rope_theta: gpt2 has no rotary"),
+        ("qwen2", {**FIRST, "options": {"width": 3}}, NEW, 64, "options: qwen2 has no width"),
+        ("qwen2", {**FIRST, "options": {"vocab_size": 3}}, NEW, 64, "vocab_size is set by"),
+        ("qwen2", {**FIRST, "options": {"sliding_window": 63}}, NEW, 64, "sliding_window: 64"),
+        ("qwen2", {**FIRST, "options": {"hidden_size": 16}}, NEW, 64, "not as its config"),
+        ("qwen2", {**FIRST, "options": {"rms_norm_eps": "a"}}, NEW, 64, "qwen2 refuses these"),
     ],
 )
 def test_impossible_starts(
@@ -317,6 +328,32 @@ def test_training_starts_from_it(text: Path, tmp_path: Path) -> None:
     loss = task.forward(task.model, task.micro_batches(0)[0])["loss"]
     loss.backward()
     assert loss.isfinite() and task.model.model.layers[0].mlp.up_proj.weight.grad.any()
+
+
+def test_the_script_starts_from_it(text: Path, tmp_path: Path) -> None:
+    """Without updates, the model that the launched script writes has the text model's weights."""
+    units = training_job.write_units(tmp_path / "units" / "corpus" / "0000.parquet", 5)
+    settings = {"context": CONTEXT, "held_out": 0.0, "seed": 1}
+    packing.pack(settings, [units], training_job.CLUSTERS + 2, tmp_path / "packed.parquet")
+    training = {**training_job.TRAINING, "budget": {"steps": 0}}
+    arguments = {
+        "packed": tmp_path / "packed.parquet",
+        "initial": text / "qwen2" / "model.safetensors",
+        "model": tmp_path / "model" / "model.safetensors",
+        "state": tmp_path / "state",
+        "config": json.dumps({"init": {**FIRST, "rope_theta": 1e4}, "training": training}),
+        "machine": json.dumps({"device": "cpu", "threads": 1}),
+        "code": "none",
+    }
+    command = [sys.executable, str(SCRIPT)]
+    command += [part for name, value in arguments.items() for part in (f"--{name}", str(value))]
+    environment = {**os.environ, "PYTHONPATH": str(SCRIPT.parents[1] / "src")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    old, new = saved.load(text / "qwen2"), saved.load(tmp_path / "model")
+    for name, parameter in new.state_dict().items():
+        assert torch.equal(parameter, old.state_dict()[name][: len(parameter)]), name
+    assert new.config.units == training_job.CLUSTERS
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
 from slamflow import pretrained
 from slamflow.lm import configs, twist
+from slamflow.lm.vocabulary import UNITS
 
 
 def build(
@@ -31,18 +32,18 @@ def build(
         vocabulary: the number of ids: units + 2, or of text and units, see `twist.start`.
         context: the longest row that it will see in training, recorded in its config.
         initial: the folder of a model in transformers' layout to start from.
-        units: the number of units among the ids, recorded in its config.
+        units: the number of units among the ids, recorded in its config; None: all but two.
 
     Raises:
         ValueError: an unknown architecture, a key that it does not have, sizes that do not fit
             each other, or what `twist.start` says.
     """
+    units = vocabulary - UNITS if units is None else units
     if initial is not None:
         model = twist.start(init, vocabulary, context, initial, units)
     else:
         model = _draw(configs.fresh(init, vocabulary, context), int(init.get("seed", 0)))
-    if units is not None:
-        model.config.units = units
+    model.config.units = units
     _check_positions(model)
     return model
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional
 from transformers import PreTrainedModel
 
 from slamflow import pretrained
@@ -18,7 +19,7 @@ from slamflow.lm.rows import Rows
 from slamflow.lm.vocabulary import BOUNDARY, UNITS
 
 Reader = Callable[[Rows, np.ndarray], tuple[dict[str, Any], torch.Tensor]]
-LENGTHS = (5, 3)  # of the documents that are tried
+LENGTH = 5  # tokens of the documents that are tried
 NOISE = 1e-3  # of the logits' standard deviation: what rounding may change
 ERRORS = (*pretrained.ERRORS, TypeError, AttributeError, IndexError, AssertionError)
 
@@ -61,31 +62,31 @@ def reader(model: PreTrainedModel, device: str) -> Reader:
     )
 
 
-def _tokens(model: PreTrainedModel) -> list[list[int]]:
-    units = model.config.vocab_size - UNITS
-    inner = [[UNITS + (7 * i) % units for i in range(length - 2)] for length in LENGTHS]
-    return [[BOUNDARY, *part, BOUNDARY] for part in inner]
-
-
 def _alone(model: PreTrainedModel) -> torch.Tensor:
-    """Logits of the documents, each alone, without that of their ends."""
-    documents = _tokens(model)
+    """Logits of the documents, each alone, [documents, LENGTH - 1, ids], without their ends."""
+    documents = _documents(model)
+    changed = documents[:1].clone()
+    changed[0, 2:] = documents[1, 2:]
     with torch.no_grad():
-        found = [model(input_ids=torch.tensor([part])).logits[0, :-1] for part in documents]
-        beginning = model(input_ids=torch.tensor([documents[0][:2]])).logits[0]
-    if not _near(beginning, found[0][:2]):
+        found = model(input_ids=torch.cat([documents, changed])).logits
+    if not _near(found[2, :2], found[0, :2]):
         raise ValueError("it looks ahead: a token changes what is predicted before it")
-    return torch.cat(found)
+    return found[:2, :-1]
 
 
 def _apart(model: PreTrainedModel, read: Reader, alone: torch.Tensor) -> bool:
-    """Whether documents in a packed row, in any order, have the logits that they have alone."""
-    tokens = np.concatenate(_tokens(model))[None]
-    taken, labels = read(Rows(tokens, np.repeat([0, 1], LENGTHS)[None]), np.arange(1))
+    """Whether two documents in a packed row have the logits that they have alone."""
+    tokens = _documents(model).reshape(1, -1).numpy()
+    taken, labels = read(Rows(tokens, np.repeat([0, 1], LENGTH)[None]), np.arange(1))
     with torch.no_grad():
         logits = model(**taken, use_cache=False).logits[labels != inputs.IGNORED]
-    first = LENGTHS[0] - 1
-    return _near(logits, alone) or _near(logits, torch.cat([alone[first:], alone[:first]]))
+    return _near(logits, alone.flatten(0, 1))
+
+
+def _documents(model: PreTrainedModel) -> torch.Tensor:
+    """Two of one length, [2, LENGTH]."""
+    inner = torch.arange(2 * (LENGTH - 2)).view(2, -1) % (model.config.vocab_size - UNITS)
+    return functional.pad(inner + UNITS, (1, 1), value=BOUNDARY)
 
 
 def _near(one: torch.Tensor, other: torch.Tensor) -> bool:

@@ -1,6 +1,7 @@
 """Configs of transformers' causal models: our names of sizes, rotary positions, no dropout."""
 
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from huggingface_hub.errors import StrictDataclassError
@@ -43,41 +44,38 @@ def fresh(init: Mapping[str, Any], vocabulary: int, context: int) -> PreTrainedC
         values["rope_parameters"] = rotary(usual, float(theta or THETA))
     elif theta is not None:
         raise ValueError(f"init: rope_theta: {kind} has no rotary positions; remove it")
-    options = dict(init.get("options") or {})
-    for name in options:
-        if not _has(usual, name):
-            raise ValueError(f"init: options: {kind} has no {name}")
-        if _own(usual, name) in _names(usual, values.keys() - dropouts(usual)):
-            raise ValueError(f"init: options: {name} is set by another key of `init`, or by us")
-    try:
-        return AutoConfig.for_model(kind, **values | options)
-    except ERRORS as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"init: {kind} refuses these values ({reason})") from None
+    options = _options(init, usual, values.keys() - dropouts(usual))
+    with _refusing(kind):
+        return _whole(AutoConfig.for_model(kind, **values | options), context)
 
 
-def adapt(config: PreTrainedConfig, context: int, theta: float | None) -> None:
+def adapt(config: PreTrainedConfig, init: Mapping[str, Any], context: int) -> None:
     """Change the config of a model whose weights are known: ids, rotary base, context, no dropout.
 
-    Learned positions stay as many as they are.
+    Learned and scaled positions stay as many as they are.
 
     Raises:
-        ValueError: it has no rotary positions, or too few learned ones.
+        ValueError: it has no rotary positions, too few others, or lacks one of the `options`.
     """
-    kind = config.model_type
-    for name, value in {**IDS, **dict.fromkeys(dropouts(config), 0.0)}.items():
-        setattr(config, name, value)
-    if getattr(config, "rope_parameters", None):
-        if theta is not None:
-            config.rope_parameters = rotary(config, theta)
+    kind, theta = config.model_type, init.get("rope_theta")
+    values: dict[str, Any] = {**IDS, **dict.fromkeys(dropouts(config), 0.0)}
+    if theta is not None:
+        if not getattr(config, "rope_parameters", None):
+            raise ValueError(f"init: rope_theta: {kind} has no rotary positions; remove it")
+        values["rope_parameters"] = rotary(config, float(theta))
+    fixed = {*IDS, "rope_parameters", "vocab_size", "max_position_embeddings"}
+    values |= _options(init, config, fixed)
+    with _refusing(kind):
+        for name, value in values.items():
+            setattr(config, name, value)
+    if bases(config):
         config.max_position_embeddings = context
-    elif theta is not None:
-        raise ValueError(f"init: rope_theta: {kind} has no rotary positions; remove it")
     elif context > getattr(config, "max_position_embeddings", context):
         raise ValueError(
-            f"init: {kind} has {config.max_position_embeddings} learned positions, too few for the"
+            f"init: {kind} has {config.max_position_embeddings} positions, too few for the"
             f" mixture's context {context}"
         )
+    _whole(config, context)
 
 
 def rotary(config: PreTrainedConfig, theta: float) -> dict[str, Any]:
@@ -137,6 +135,39 @@ def _sizes(init: Mapping[str, Any], usual: PreTrainedConfig, kind: str) -> dict[
     return values
 
 
+def _options(
+    init: Mapping[str, Any], config: PreTrainedConfig, taken: Iterable[str]
+) -> dict[str, Any]:
+    options = dict(init.get("options") or {})
+    for name in options:
+        if not _has(config, name):
+            raise ValueError(f"init: options: {config.model_type} has no {name}")
+        if _own(config, name) in {_own(config, other) for other in taken}:
+            raise ValueError(f"init: options: {name} is set by another key of `init`, or by us")
+    return options
+
+
+@contextlib.contextmanager
+def _refusing(kind: str) -> Iterator[None]:
+    try:
+        yield
+    except ERRORS as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"init: {kind} refuses these values ({reason})") from None
+
+
+def _whole(config: PreTrainedConfig, context: int) -> PreTrainedConfig:
+    """The config, if its attention reaches over a whole row, as training's does."""
+    for name in ("sliding_window", "attention_chunk_size"):
+        reach = getattr(config, name, None)
+        if reach and reach < context:
+            raise ValueError(
+                f"init: {config.model_type} has {name} {reach}, less than the mixture's context;"
+                f" write `options: {{{name}: {context}}}`"
+            )
+    return config
+
+
 def _by_layer(config: PreTrainedConfig) -> bool:
     """Each kind of layer has its own rotary positions."""
     return all(isinstance(part, Mapping) for part in config.rope_parameters.values())
@@ -148,7 +179,3 @@ def _has(config: PreTrainedConfig, name: str) -> bool:
 
 def _own(config: PreTrainedConfig, name: str) -> str:
     return str(config.attribute_map.get(name, name))
-
-
-def _names(config: PreTrainedConfig, names: Iterable[str]) -> set[str]:
-    return {_own(config, name) for name in names}

@@ -1,5 +1,6 @@
 """What the training loop asks of pretraining."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from slamflow.training import artefacts, order
 from slamflow.training.rank import Place
 
 MICRO_TOKENS = {"cpu": 4096, "cuda": 32_768}  # of a micro-batch, unless the machine says otherwise
-VALIDATION_ROWS = 512  # at most
+VALIDATION_ROWS = 512  # of each corpus, at most
 
 
 class Pretraining:
@@ -46,6 +47,8 @@ class Pretraining:
         tokens = MICRO_TOKENS["cpu" if place.device == "cpu" else "cuda"]
         self.micro_batch = place.micro_batch(tokens // context, self.batch)
         self.targets = self.rows.targets()
+        self.step_tokens = self.batch * context
+        self.static_shapes = place.device != "cpu"
 
     def micro_batches(self, step: int) -> Sequence[np.ndarray]:
         """Row numbers."""
@@ -60,26 +63,58 @@ class Pretraining:
         """The summed negative log-likelihood in nats."""
         return {"loss": self._loss(model, self.rows, micro_batch)}
 
+    def name(self, micro_batch: np.ndarray) -> str:
+        """Row numbers among the training rows."""
+        return f"training rows {' '.join(map(str, micro_batch))}"
+
+    def flops(self, step: int) -> float:
+        """Floating-point operations of update `step`: 6 P a token + 12 L H d n² a document.
+
+        P are the parameters of matrix products, L layers, H heads of size d, n a document's
+        tokens. As is the custom, a causal mask is not counted, nor PAD (Chowdhery and others
+        2022, arXiv 2204.02311, appendix B).
+        """
+        lengths = self.rows.lengths(self._batch(step)).astype(float)
+        config = self.model.config.get_text_config()
+        width = (
+            getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        )
+        pairs = config.num_hidden_layers * config.num_attention_heads * width
+        return float(6 * self.products * lengths.sum() + 12 * pairs * (lengths**2).sum())
+
+    @functools.cached_property
+    def products(self) -> int:
+        """The parameters of matrix products: all matrices, but no look-up tables."""
+        modules = [m for m in self.model.modules() if not isinstance(m, torch.nn.Embedding)]
+        return sum(p.numel() for m in modules for p in m.parameters(recurse=False) if p.ndim == 2)
+
+    @torch.inference_mode()
+    def validate(self, module: torch.nn.Module) -> dict[str, float]:
+        """The mean loss a token on held-out rows of each corpus, in float32."""
+        found = {}
+        corpora, targets = np.array(self.held_out.corpora), self.held_out.targets()
+        for corpus in dict.fromkeys(self.held_out.corpora):
+            chosen = np.flatnonzero(corpora == corpus)[:VALIDATION_ROWS]
+            parts = np.split(chosen, range(self.micro_batch, len(chosen), self.micro_batch))
+            total = sum(float(self._loss(module, self.held_out, part)) for part in parts)
+            found[corpus] = total / float(targets[chosen].sum())
+        return found
+
     def export(self, module: torch.nn.Module, log: pa.Table) -> None:
         """Write the model with its loss on held-out rows."""
         facts: dict[str, Any] = {
             "parameters": sum(p.numel() for p in module.parameters()),
             "training rows": len(self.rows),
         }
-        count = min(len(self.held_out), VALIDATION_ROWS)
-        if count:
-            facts[f"loss on {count} held-out rows"] = self._validate(module, count)
+        seen = log["validation"][-1].as_py() if log.num_rows else None
+        losses = {each["name"]: each["loss"] for each in seen} if seen else self.validate(module)
+        for corpus, loss in losses.items():
+            count = min(self.held_out.corpora.count(corpus), VALIDATION_ROWS)
+            facts[f"loss on {count} held-out rows of {corpus}"] = loss
         card = artefacts.card(
             "Language model of speech units", facts, self.config, log, "loss", self.origin
         )
         artefacts.write(module, self.folder, log, card)
-
-    @torch.inference_mode()
-    def _validate(self, module: torch.nn.Module, count: int) -> float:
-        chosen = np.arange(count)
-        parts = np.split(chosen, range(self.micro_batch, count, self.micro_batch))
-        total = sum(float(self._loss(module, self.held_out, part)) for part in parts)
-        return total / float(self.held_out.targets()[:count].sum())
 
     def _loss(self, model: torch.nn.Module, source: rows.Rows, index: np.ndarray) -> torch.Tensor:
         taken, labels = self.read(source, index)

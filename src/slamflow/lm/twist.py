@@ -19,7 +19,7 @@ SPREAD = {"mean": 0.1, "random": 1.0}
 
 
 def start(
-    init: Mapping[str, Any], vocabulary: int, context: int, folder: Path, units: int | None
+    init: Mapping[str, Any], vocabulary: int, context: int, folder: Path, units: int
 ) -> PreTrainedModel:
     """The model in `folder` with a token table of another vocabulary, float32, on the CPU.
 
@@ -30,12 +30,12 @@ def start(
         init: `table`, how its rows start: `first` (the first ones of the text model), `mean` (the
             mean of its rows and a little noise) or `random` (normal, with the mean and standard
             deviation of its rows in each dimension); `rope_theta`, or None for the model's own;
-            `seed` of what is drawn.
+            `seed` of what is drawn; `options`, further values of transformers' config.
         vocabulary: the number of ids: units + 2 or, where text and units are interleaved,
             units + text + 4; then ids of text get the rows that they have in the text model.
         context: the longest row in training.
         folder: config.json and safetensors in transformers' layout.
-        units: the number of units; None: all ids but two.
+        units: the number of units.
 
     Raises:
         ValueError: it is no such model, has too few rows, no rotary positions although
@@ -43,7 +43,7 @@ def start(
     """
     config = _config(folder)
     text = 0
-    if units is not None and vocabulary != units + UNITS:
+    if vocabulary != units + UNITS:
         text = vocabulary - Interleaved(units, 0).size
         known = getattr(config, "units", None)  # of a model trained here
         if known != text:
@@ -51,16 +51,15 @@ def start(
                 f"{folder}: was trained on {known or 'no'} entries of a text tokeniser made here,"
                 f" and the mixture interleaves {text}; start from a model trained on its text"
             )
-    how, rows = str(init["table"]), vocabulary - text
+    how, rows = str(init.get("table", "first")), vocabulary - text
     if how == "first" and config.vocab_size < rows:
         raise ValueError(
             f"{folder}: has {config.vocab_size} rows in its token table, and the mixture needs"
             f" {rows}; write `table: mean`, or start from a model with a larger vocabulary"
         )
-    theta = init.get("rope_theta")
-    configs.adapt(config, context, None if theta is None else float(theta))
+    configs.adapt(config, init, context)
     model = saved.load(folder, config=config).train()
-    place = rows if units is None else units + UNITS
+    place = units + UNITS
     cut(model, vocabulary, slice(place, place + text), how, int(init.get("seed", 0)))
     model.generation_config = GenerationConfig.from_model_config(config)
     return model
