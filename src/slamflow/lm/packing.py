@@ -112,7 +112,7 @@ def write(
     return (
         f"{metadata['documents']} documents in {rows} rows of {context} tokens"
         f" ({kept_out.rows} held out), {fill:.1%} full ({'; '.join(details)});"
-        f" {f'{longer} longer documents' if cut == CUTS[0] else 'those at rows’ ends'} were cut"
+        f" {f'{longer} longer documents were cut' if cut == CUTS[0] else 'cut where rows are full'}"
     )
 
 
