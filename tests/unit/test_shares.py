@@ -38,6 +38,16 @@ def test_weights_are_kept_and_one_corpus_is_used_exactly_once() -> None:
         np.testing.assert_allclose(parts, parts[0])
 
 
+def test_kinds_of_documents_are_balanced_after_shares() -> None:
+    tokens = {"a:speech": 1000, "b:speech": 500, "a:text": 100, "a:interleaved": 400}
+    balance = {"speech": 1, "text": 1, "interleaved": 2}
+    # twice the text, 200 tokens, is as much as half of the interleaved documents, used once
+    found = shares.balanced(tokens, {"a": {"epochs": 2}, "b": {"epochs": 0}}, balance)
+    assert found == pytest.approx({"a:speech": 0.2, "b:speech": 0, "a:text": 2, "a:interleaved": 1})
+    with pytest.raises(ValueError, match="there are no documents of text to balance"):
+        shares.balanced({"a:speech": 10, "a:interleaved": 10}, {}, balance)
+
+
 @pytest.mark.parametrize("times", [0, 0.3, 1, 1.5, 2.75, 3])
 def test_copies(times: float) -> None:
     lengths = np.random.default_rng(1).integers(3, 700, 500)

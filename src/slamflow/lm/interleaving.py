@@ -76,7 +76,7 @@ def pack(
     balance = dict(zip(KINDS, map(float, given.get("balance", (1, 1, 1))), strict=True))
 
     def times(tokens: Mapping[str, int]) -> dict[str, float]:
-        return epochs(tokens, config.get("shares") or {}, balance)
+        return shares.balanced(tokens, config.get("shares") or {}, balance)
 
     return packing.write(config, corpora, times, ids.units, ids.size, output)
 
@@ -163,46 +163,3 @@ def within(frames: np.ndarray, begin: float, end: float, frame_rate: float) -> n
     first = min(first, len(frames) - 1)
     heard = frames[first : max(last, first + 1)]
     return heard[np.append(True, heard[1:] != heard[:-1])]
-
-
-def epochs(
-    tokens: Mapping[str, int],
-    given: Mapping[str, Mapping[str, float]],
-    balance: Mapping[str, float],
-) -> dict[str, float]:
-    """How often each part is trained on.
-
-    Args:
-        tokens: training tokens of each part, `{corpus}:{kind}`.
-        given: shares of corpora, see `shares.epochs`; a corpus has its share in each kind.
-        balance: the weight of each kind.
-
-    Raises:
-        ValueError: a corpus or a kind has no documents.
-    """
-    kinds: dict[str, dict[str, int]] = {kind: {} for kind in KINDS}
-    for name, count in tokens.items():
-        corpus, _, kind = name.partition(":")
-        kinds[kind][corpus] = count
-    known = sorted({corpus for parts in kinds.values() for corpus in parts})
-    if unknown := sorted(given.keys() - set(known)):
-        raise ValueError(
-            f"shares: {unknown[0]} is none of the mixture's corpora ({', '.join(known)}); remove it"
-        )
-    times = {}
-    totals = {}
-    for kind, parts in kinds.items():
-        own = {corpus: share for corpus, share in given.items() if corpus in parts}
-        times[kind] = shares.epochs(parts, own)
-        totals[kind] = sum(parts[corpus] * often for corpus, often in times[kind].items())
-        if balance[kind] and not totals[kind]:
-            raise ValueError(
-                f"interleaving: there are no documents of {kind} to balance; name corpora that have"
-                " them, or give the kind the weight 0"
-            )
-    scale = shares.weighted(totals, balance)
-    return {
-        f"{corpus}:{kind}": often * scale[kind]
-        for kind, parts in times.items()
-        for corpus, often in parts.items()
-    }

@@ -50,6 +50,48 @@ def epochs(
     return found | weighted({name: tokens[name] for name in weights}, weights)
 
 
+def balanced(
+    tokens: Mapping[str, int],
+    given: Mapping[str, Mapping[str, float]],
+    balance: Mapping[str, float],
+) -> dict[str, float]:
+    """How often each part of a mixture of several kinds of documents is trained on.
+
+    Args:
+        tokens: training tokens of each part, `{corpus}:{kind}`.
+        given: shares of corpora, see `epochs`; a corpus has its share in each kind.
+        balance: the weight of each kind; the one that runs out first is used as `given` says.
+
+    Raises:
+        ValueError: a corpus or a kind has no documents.
+    """
+    kinds: dict[str, dict[str, int]] = {kind: {} for kind in balance}
+    for name, count in tokens.items():
+        corpus, _, kind = name.partition(":")
+        kinds[kind][corpus] = count
+    known = sorted({corpus for parts in kinds.values() for corpus in parts})
+    if unknown := sorted(given.keys() - set(known)):
+        raise ValueError(
+            f"shares: {unknown[0]} is none of the mixture's corpora ({', '.join(known)}); remove it"
+        )
+    times, totals = {}, {}
+    for kind, parts in kinds.items():
+        own = {corpus: share for corpus, share in given.items() if corpus in parts}
+        times[kind] = epochs(parts, own)
+        totals[kind] = sum(parts[corpus] * often for corpus, often in times[kind].items())
+        if balance[kind] and not totals[kind]:
+            raise ValueError(
+                f"interleaving: there are no documents of {kind} to balance; name corpora that have"
+                " them, or give the kind the weight 0"
+            )
+    scale = weighted(totals, balance)
+    return {
+        f"{corpus}:{kind}": often * scale[kind]
+        for kind, parts in times.items()
+        for corpus, often in parts.items()
+    }
+
+
 def weighted(tokens: Mapping[str, float], weights: Mapping[str, float]) -> dict[str, float]:
     """The share of each part's tokens that makes their numbers proportional to the weights.
 
