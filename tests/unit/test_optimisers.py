@@ -1,5 +1,6 @@
 """Optimisers: Muon's updates, which matrices get them, and its state in a checkpoint."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,39 @@ def test_muon_goes_on_from_a_checkpoint_bit_for_bit(tmp_path: Path) -> None:
         update(resumed, other, index)
     pairs = zip(model.parameters(), resumed.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_ademamix_is_the_papers_formula() -> None:
+    """Algorithm 1 of arXiv 2409.03137, with both schedules over all steps, in float64."""
+    beta1, beta2, beta3, alpha, decay, steps = 0.9, 0.99, 0.999, 4.0, 0.1, 8
+    training = {"optimiser": "ademamix", "learning_rate": 0.02, "betas": [beta1, beta2]}
+    training |= {"slow_beta": beta3, "slow_weight": alpha, "weight_decay": decay}
+    model = nn.Linear(3, 2, bias=False).double()
+    optimiser = optimisers.build(model, training)
+    theta = model.weight.detach().clone()
+    fast, square, slow = (torch.zeros_like(theta) for _ in range(3))
+    for step in range(steps):
+        rate = 0.02 / (step + 1)
+        model.weight.grad = torch.randn(2, 3, dtype=torch.float64)
+        gradient = model.weight.grad.clone()
+        t = step + 1
+        weight = min(t * alpha / steps, alpha)
+        log1, log3 = math.log(beta1), math.log(beta3)
+        part = t / steps
+        wanted = min(math.exp(log1 * log3 / ((1 - part) * log3 + part * log1)), beta3)
+        fast = beta1 * fast + (1 - beta1) * gradient
+        square = beta2 * square + (1 - beta2) * gradient**2
+        slow = wanted * slow + (1 - wanted) * gradient
+        corrected = fast / (1 - beta1**t), square / (1 - beta2**t)
+        update = (corrected[0] + weight * slow) / (corrected[1].sqrt() + 1e-8)
+        theta = theta - rate * (update + decay * theta)
+        if step == 4:  # a restart: it goes on from the state of its parameters
+            kept = optimisers.state(optimiser)
+            optimiser = optimisers.build(model, training)
+            optimisers.restore(optimiser, kept)
+        optimisers.prepare(optimiser, rate, step, steps)
+        optimiser.step()
+        torch.testing.assert_close(model.weight.detach(), theta, rtol=1e-9, atol=1e-12)
 
 
 def test_unknown_optimiser() -> None:

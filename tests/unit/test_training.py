@@ -66,6 +66,21 @@ def test_linear_with_warmup_and_floor() -> None:
     assert schedules.learning_rate(109, floored) == pytest.approx(0.2)
 
 
+def test_warm_up_stable_decay() -> None:
+    training = {
+        "steps": 100,
+        "learning_rate": 2.0,
+        "warmup": 0.1,
+        "schedule": "wsd",
+        "decay": 0.2,
+        "floor": 0.1,
+    }
+    rates = [schedules.learning_rate(step, training) for step in range(100)]
+    assert rates[:10] == pytest.approx([0.2 * (step + 1) for step in range(10)])
+    assert rates[10:80] == [2.0] * 70
+    assert rates[80:] == pytest.approx([2 - 0.09 * (step + 1) for step in range(20)])
+
+
 def test_inverse_square_root() -> None:
     training = {
         "steps": 813,

@@ -1,5 +1,6 @@
 """Packed rows in memory."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +18,12 @@ class Rows:
     Attributes:
         tokens: [rows, context], 0 where nothing is packed.
         documents: [rows, context], the index of each token's document in its row, from 0.
+        corpora: of held-out rows, the corpus of each, [rows].
     """
 
     tokens: np.ndarray
     documents: np.ndarray
+    corpora: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -33,6 +36,12 @@ class Rows:
     def targets(self) -> np.ndarray:
         """The number of predicted tokens of each row, [rows]."""
         return self.counted().sum(1)
+
+    def lengths(self, index: np.ndarray) -> np.ndarray:
+        """The tokens of each document in the rows `index`."""
+        place = self.documents[index] + np.arange(len(index))[:, None] * self.tokens.shape[1]
+        counts = np.bincount(place[self.tokens[index] != PAD])
+        return counts[counts > 0]
 
     def bigrams(self) -> tuple[np.ndarray, np.ndarray]:
         """All predicted tokens and, first, those before them."""
@@ -54,5 +63,6 @@ def read(path: Path) -> tuple[Rows, Rows, dict[str, float]]:
     begins[row, borders.flatten().to_numpy()] = 1
     documents = np.cumsum(begins, axis=1, dtype=kind) - 1
     held_out = table["held_out"].to_numpy(zero_copy_only=False)
-    parts = [Rows(tokens[mask], documents[mask]) for mask in (~held_out, held_out)]
-    return parts[0], parts[1], metadata
+    corpora = table["corpus"].filter(table["held_out"]).to_pylist()
+    training = Rows(tokens[~held_out], documents[~held_out])
+    return training, Rows(tokens[held_out], documents[held_out], corpora), metadata

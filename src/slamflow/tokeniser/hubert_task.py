@@ -90,6 +90,16 @@ class MaskedPrediction:
             loss = loss + self.penalty * (squares * frames).sum()
         return {"loss": loss, "accuracy": (logits.detach().argmax(1) == wanted).sum()}
 
+    @property
+    def step_tokens(self) -> int:
+        """The frames of a step."""
+        return self.batch * self.crop
+
+    def name(self, micro_batch: list[tuple[int, np.ndarray]]) -> str:
+        """Where its crops begin in the prepared audio."""
+        rate = features.SAMPLING_RATE / self.hop
+        return f"crops at {' '.join(f'{first / rate:.0f}' for first, _ in micro_batch)} s"
+
     def export(self, module: torch.nn.Module, log: pa.Table) -> None:
         """Write the HuBERT without its predictor."""
         model: Any = module
