@@ -24,9 +24,8 @@ VOCABULARY = 8  # six units
 def packed(tmp_path: Path) -> Path:
     documents = [[1, 2, 3, 4, 1], [1, 2, 3, 1], [1, 5, 6, 7, 2, 3, 1]]
     row = [token for document in documents for token in document]
-    table = pa.table(
-        {"tokens": [row], "borders": [[0, 5, 9]], "held_out": [False]}, schema=packed_table.SCHEMA
-    )
+    columns = {"tokens": [row], "borders": [[0, 5, 9]], "held_out": [False], "corpus": [None]}
+    table = pa.table(columns, schema=packed_table.SCHEMA)
     metadata = {"context": str(len(row)), "vocabulary": str(VOCABULARY), "fill": "1.0"}
     path = tmp_path / "packed.parquet"
     schema = packed_table.SCHEMA.with_metadata(metadata)
