@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +12,13 @@ import numpy as np
 import pytest
 import torch
 import training_job
-from huggingface_hub import constants
-from loopback import Hub, Server, serving
-from transformers import (
-    AutoModelForCausalLM,
-    GenerationConfig,
-    GPT2Config,
-    LlamaConfig,
-    OPTConfig,
-    PhiConfig,
-    PreTrainedModel,
-    Qwen2Config,
-)
+from small_texts import KINDS, TEXT, body, save, tables
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from slamflow.lm import (
     architecture,
     borders,
     configs,
-    initial,
     packing,
     pretraining_task,
     saved,
@@ -39,43 +27,9 @@ from slamflow.lm import (
 from slamflow.lm.vocabulary import Interleaved
 from slamflow.training.rank import Place
 
-TEXT, NEW, CONTEXT = 300, 52, 64
-SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": TEXT}
-LLAMA = {**SIZES, "intermediate_size": 64, "num_key_value_heads": 1}
-LONG = {"rope_type": "llama3", "rope_theta": 5e5, "factor": 8.0, "low_freq_factor": 1.0}
-LONG |= {"high_freq_factor": 4.0, "original_max_position_embeddings": 128}
-KINDS: dict[str, Any] = {
-    "qwen2": lambda: Qwen2Config(
-        **LLAMA,
-        tie_word_embeddings=True,
-        max_position_embeddings=32_768,
-        rope_parameters={"rope_type": "default", "rope_theta": 1e6},
-        attention_dropout=0.1,
-        bos_token_id=298,
-        eos_token_id=299,
-    ),
-    "llama": lambda: LlamaConfig(**LLAMA, tie_word_embeddings=False, rope_parameters=LONG),
-    "phi": lambda: PhiConfig(**SIZES, intermediate_size=64, resid_pdrop=0.1),  # head with a bias
-    "opt": lambda: OPTConfig(**SIZES, ffn_dim=64, max_position_embeddings=128, dropout=0.1),
-    "gpt2": lambda: GPT2Config(**{**SIZES, "n_positions": 128}),
-}
+NEW, CONTEXT = 52, 64
 FIRST = {"table": "first"}
 SCRIPT = Path(__file__).parents[2] / "workflow_scripts" / "pretrain_model.py"
-
-
-def save(folder: Path, kind: str, **changes: Any) -> Path:
-    """A text model with nothing trivial in it, in bfloat16 as those in use."""
-    torch.manual_seed(0)
-    config = KINDS[kind]()
-    for name, value in changes.items():
-        setattr(config, name, value)
-    model = AutoModelForCausalLM.from_config(config)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
-    model.generation_config = GenerationConfig(eos_token_id=299, temperature=0.7, do_sample=True)
-    model.to(torch.bfloat16).save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -85,18 +39,6 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for kind in KINDS:
         save(root / kind, kind)
     return root
-
-
-def tables(model: PreTrainedModel) -> dict[str, torch.Tensor]:
-    """The parameters with a row an id."""
-    table, head = model.get_input_embeddings(), model.get_output_embeddings()
-    found = {"table": table.weight, "head": head.weight}
-    return found | ({"bias": head.bias} if getattr(head, "bias", None) is not None else {})
-
-
-def body(model: PreTrainedModel) -> dict[str, torch.Tensor]:
-    outside = {id(tensor) for tensor in tables(model).values()}
-    return {name: p for name, p in model.named_parameters() if id(p) not in outside}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -223,95 +165,6 @@ def test_impossible_starts(
     with pytest.raises(ValueError, match=message) as failure:
         architecture.build(init, vocabulary, context, text / kind)
     assert "\n" not in str(failure.value)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"num_hidden_layers": 3}, r"its weights lack model\.layers\.2\.\S+ and 11 others"),
-        ({"num_hidden_layers": 1}, r"model\.layers\.1\.\S+ and 11 others .* not as its config"),
-        ({"intermediate_size": 48}, r"model\.layers\.0\.mlp\S+ and 5 others .* not as its"),
-        ({"model_type": "someone's"}, "config.json cannot be read .*someone's"),
-        ({"model_type": "hubert"}, "cannot be opened as a causal language model"),
-        ({"model_type": "gemma3"}, "gemma3 is no plain text model"),
-    ],
-)
-def test_weights_are_what_the_config_says(
-    text: Path, tmp_path: Path, change: dict[str, Any], message: str
-) -> None:
-    folder = tmp_path / "model"
-    shutil.copytree(text / "qwen2", folder)
-    config = json.loads((folder / "config.json").read_text()) | change
-    config.pop("layer_types", None)
-    (folder / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ValueError, match=message) as failure:
-        architecture.build(FIRST, NEW, CONTEXT, folder)
-    assert "\n" not in str(failure.value) and str(folder) in str(failure.value)
-
-
-def test_only_safetensors(text: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "model"
-    shutil.copytree(text / "qwen2", folder)
-    weights = AutoModelForCausalLM.from_pretrained(folder).state_dict()
-    torch.save(weights, folder / "pytorch_model.bin")
-    (folder / "model.safetensors").unlink()
-    with pytest.raises(ValueError, match=r"model: cannot be opened .* model\.safetensors"):
-        architecture.build(FIRST, NEW, CONTEXT, folder)
-
-
-@pytest.fixture
-def hub(text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """A hub with a text model in two files, and what must not be fetched; the cache is empty."""
-    AutoModelForCausalLM.from_pretrained(text / "qwen2").save_pretrained(
-        tmp_path / "shards", max_shard_size="40kB"
-    )
-    with serving(Server()) as cdn, serving(Hub(cdn, "people/text", "model")) as server:
-        assert isinstance(server, Hub)
-        for path in (tmp_path / "shards").iterdir():
-            server.add(path.name, path.read_bytes(), large=path.suffix == ".safetensors")
-        for name in ("pytorch_model.bin", "modeling_text.py", "onnx/model.safetensors"):
-            server.add(name, b"never asked for", large=True)
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        files_of = constants.HUGGINGFACE_CO_URL_TEMPLATE.removeprefix(constants.ENDPOINT)
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", server.address + files_of)
-        monkeypatch.setattr(constants, "ENDPOINT", server.address)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
-        yield server
-
-
-def test_from_the_hub(hub: Hub, text: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A gated one, with the token of the environment; only what is needed is fetched."""
-    hub.token = "secret"
-    config = {"init": {"initial": {"model": "people/text", "revision": Hub.commit}, **FIRST}}
-    monkeypatch.delenv("HF_TOKEN", raising=False)
-    with pytest.raises(ValueError, match="set HF_TOKEN if it is gated"):
-        initial.given([], config, {})
-    monkeypatch.setenv("HF_TOKEN", "secret")
-    folder = initial.given([], config, {})
-    assert folder is not None and folder.name == Hub.commit
-    assert len(list(folder.glob("*.safetensors"))) > 1
-    found = architecture.build(config["init"], NEW, CONTEXT, folder)
-    expected = architecture.build(FIRST, NEW, CONTEXT, text / "qwen2")
-    for name, tensor in expected.state_dict().items():
-        assert torch.equal(found.state_dict()[name], tensor)
-    fetched = {path.split("/")[-1] for _, path, _ in hub.asked if "/resolve/" in path}
-    assert not fetched & {"pytorch_model.bin", "modeling_text.py"}
-    assert not any("onnx" in path for _, path, _ in hub.asked if "/resolve/" in path)
-
-
-def test_places(text: Path, tmp_path: Path) -> None:
-    """A file of this workflow, a folder, and a download below the data's root."""
-    weights = text / "qwen2" / "model.safetensors"
-    assert initial.given([weights], {"init": FIRST}, {}) == text / "qwen2"
-    assert initial.given([], {"init": {}}, {}) is None
-    block = {"init": {"initial": {"model": str(text / "qwen2"), "revision": None}}}
-    assert initial.given([], block, {}) == text / "qwen2"
-    shutil.copytree(text / "qwen2", tmp_path / "downloads" / "qwen")
-    block = {"init": {"initial": {"model": "downloads/qwen"}}}
-    listed = [tmp_path / "results" / "downloads" / "qwen.parquet"]
-    found = initial.given(listed, block, {"data_root": str(tmp_path)})
-    assert found == tmp_path / "downloads" / "qwen"
 
 
 def test_training_starts_from_it(text: Path, tmp_path: Path) -> None:
