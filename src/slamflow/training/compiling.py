@@ -1,5 +1,6 @@
 """torch.compile for a model whose inputs have static shapes."""
 
+import contextlib
 import os
 import shutil
 from collections.abc import Mapping
@@ -35,8 +36,10 @@ def apply(module: torch.nn.Module, machine: Mapping[str, Any], device: str, stat
     return True
 
 
-def eager() -> Any:
-    """A context in which compiled models run as they are: for inputs of other shapes."""
+def eager(module: torch.nn.Module) -> Any:
+    """A context in which a model runs as it is, compiled or not: for inputs of other shapes."""
+    if module._compiled_call_impl is None:
+        return contextlib.nullcontext()  # what follows would import the compiler, a second
     return torch.compiler.set_stance("force_eager")
 
 

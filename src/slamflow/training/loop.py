@@ -117,7 +117,10 @@ def _gradients(
         engine.backward(measured["loss"] / weight, last=number == rounds)
         sums += torch.stack([measured[name].detach().double() for name in task.measures])
     if len(own) < rounds:
-        engine.backward(engine.no_loss(), last=True)
+        # what another rank computes, for nothing: ZeRO sums gradients in the order of the backward
+        # pass, which must be the same on all ranks
+        measured = task.forward(engine.model, micro_batches[0][1])
+        engine.backward(measured["loss"] * 0.0, last=True)
     return sums
 
 
@@ -161,7 +164,7 @@ def _validate(task: Task, engine: Engine) -> dict[str, float]:
     if look is None:
         return {}
     engine.module.eval()
-    with compiling.eager():
+    with compiling.eager(engine.module):
         found: dict[str, float] = look(engine.module)
     engine.module.train()
     return found
