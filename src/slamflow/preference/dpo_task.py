@@ -64,6 +64,7 @@ class Alignment:
         self.references = np.stack([table[name].to_numpy() for name in ("chosen", "rejected")], 1)
         self.batch, self.beta = int(training["pairs"]), float(training.get("beta", 0.1))
         self.seed = int(training.get("seed", 0))
+        self.work = likelihood.flops(self.model, self.pairs)
         self.step_tokens = round(self.batch * self.pairs.lengths.mean())
         share = math.ceil(self.batch / self.ranks)
         most = place.machine.get("micro_batch")
@@ -77,6 +78,11 @@ class Alignment:
     def weight(self, step: int) -> float:
         """The pairs of a step."""
         return float(self.batch)
+
+    def flops(self, step: int) -> float:
+        """FLOP of an update."""
+        index = order.batch(step, self.batch, len(self.pairs), self.seed)
+        return float(self.work[index].sum())
 
     def forward(self, model: torch.nn.Module, micro_batch: np.ndarray) -> dict[str, torch.Tensor]:
         """Sums over pairs of `measures`."""
