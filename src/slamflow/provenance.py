@@ -38,7 +38,9 @@ LIBRARIES = (
     "silero-vad",
     "pocketsphinx",
     "nltk",
+    "pytorch-optimizer",
     "sentence-splitter",
+    "tokenizers",
     "pydantic",
 )
 

@@ -150,6 +150,9 @@ class Twist(Weights):
     rope_theta: float | None = setting(
         None, gt=0, is_about="base of the rotary positions; null: as the model has it"
     )
+    options: dict[str, Any] = setting(
+        {}, is_about="what else of its config is changed, by transformers' own names"
+    )
     seed: Seed = setting(0, is_about="draws what is random in the token table")
 
     @model_validator(mode="after")

@@ -16,7 +16,7 @@ SCHEMA = pa.schema(
         ("speaker", pa.string()),
         ("duration", pa.float64()),  # s
         ("units", pa.list_(pa.uint16())),
-        ("durations", pa.list_(pa.uint16())),  # frames of each unit
+        ("durations", pa.list_(pa.uint16())),  # frames of each unit; null for text
     ]
 )
 
