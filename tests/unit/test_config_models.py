@@ -1,0 +1,114 @@
+"""Mixtures and models in the config: what is refused, and what reaches the stages."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+
+from slamflow.config.load import load
+from slamflow.config.plan import Plan
+
+ROOT = Path(__file__).parents[2]
+
+
+def plan(text: str, recipe: str = "pocket_full") -> Plan:
+    return Plan(load(ROOT, {"recipe": recipe, **yaml.safe_load(text)}), ROOT)
+
+
+def block(made: Plan, rule: str, **names: str) -> Any:
+    return json.loads(made.block(rule)(SimpleNamespace(**names)))
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("models: {slm-twist: {init: {hidden_size: 96}}}",
+         "models.slm-twist: needs either `init` or `twist`; null removes the other"),
+        ("models: {slm: {init: null}}",
+         "models.slm: needs either `init` or `twist`; null removes the other"),
+        ("models: {slm-twist: {twist: {model: Qwen/Qwen2.5-0.5B}}}",
+         "models.slm-twist.twist: needs only one of `base`, `model` and `download`"),
+        ("models: {slm-twist: {twist: {base: null}}}",
+         "models.slm-twist.twist: needs either `model` or `download`"),
+        ("models: {slm-twist: {twist: {base: bigram}}}",
+         "models.slm-twist.twist.base: bigram is an n-gram model: no weights to start from"),
+        ("models: {text-lm: {init: null, twist: {base: slm-twist}}}",
+         "models.text-lm: is built from itself: models.text-lm → models.slm-twist →"
+         " models.text-lm"),
+        ("tokenisers: {bpe: {bpe: {vocabulary: 400}}}",
+         "models.slm-twist.twist.base: bpe has 400 entries, and `table: first` needs 502: set its"
+         " bpe.vocabulary, or `table: mean`"),
+        ("models: {slm-interleaved: {twist: {base: slm}}}",
+         "models.slm-interleaved.twist.base: slm was trained on hubert, and stories-interleaved"
+         " has text of bpe"),
+        ("models: {bigram: {mixture: stories-interleaved}}",
+         "models.bigram.mixture: stories-interleaved holds text, too: no n-grams"),
+        ("mixtures: {stories-interleaved: {interleaving: null}}",
+         "mixtures.stories-interleaved: `text` and `interleaving` go together"),
+        ("mixtures: {stories-interleaved: {text: hubert}}",
+         "mixtures.stories-interleaved.text: hubert is no tokeniser of text"),
+        ("mixtures: {stories-interleaved: {tokeniser: phones}}",
+         "mixtures.stories-interleaved.tokeniser: phones has no units of speech"),
+        ("mixtures: {stories-interleaved: {interleaving: {balance: [0, 0, 0]}}}",
+         "mixtures.stories-interleaved: interleaving.balance: one of the weights must be above 0"),
+        ("mixtures: {stories: {shares: {lexical: {epochs: 2}}}}",
+         "mixtures.stories: shares: lexical is none of its corpora"),
+        ("mixtures: {stories: {shares: {stories: {epochs: 2, weight: 1}}}}",
+         "mixtures.stories.shares.stories: needs one of `epochs`, `tokens` and `weight`"),
+        ("models: {slm: {training: {budget: {hours: 1, tokens: 9}}}}",
+         "models.slm.training.budget: needs one of `steps`, `tokens` and `hours`"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_one_line(text: str, line: str) -> None:
+    with pytest.raises(ValueError, match=r".") as caught:
+        plan(text)
+    assert line in [said.partition(": ")[2] for said in str(caught.value).splitlines()]
+
+
+def test_where_a_model_starts() -> None:
+    made = plan(
+        "downloads: {qwen: {kind: huggingface, type: model, repository: a/b, revision: c}}\n"
+        "models:\n"
+        "  fetched: {like: slm-twist, twist: {base: null, download: qwen, rope_theta: 10000}}\n"
+        "  hub: {like: slm-twist, twist: {base: null, model: Qwen/Qwen2.5-0.5B, revision: abc}}\n"
+    )
+    files = {name: made.initial_model(name) for name in ("slm", "slm-twist", "fetched", "hub")}
+    assert files == {
+        "slm": [],
+        "slm-twist": ["results/models/text-lm/model.safetensors"],
+        "fetched": ["results/downloads/qwen.parquet"],
+        "hub": [],
+    }
+    starts = {name: block(made, "pretrain_model", model=name)["init"] for name in files}
+    assert "initial" not in starts["slm"] and starts["slm"]["hidden_size"] == 192
+    common = {"table": "first", "seed": 1, "options": {}}
+    assert starts["slm-twist"] == {**common, "rope_theta": None}
+    assert starts["fetched"] == {
+        **common,
+        "rope_theta": 10_000.0,
+        "initial": {"model": "downloads/qwen", "revision": None},
+    }
+    assert starts["hub"]["initial"] == {"model": "Qwen/Qwen2.5-0.5B", "revision": "abc"}
+
+
+def test_what_a_mixture_hands_on() -> None:
+    made = plan("mixtures: {stories-interleaved: {shares: {stories: {epochs: 2}}}}")
+    plain = block(made, "pack_mixture", mixture="stories")
+    assert plain["shares"] == {} and "interleaving" not in plain
+    turns = block(made, "interleave_mixture", mixture="stories-interleaved")
+    assert turns["shares"]["stories"]["epochs"] == 2
+    assert turns["interleaving"] == {
+        "draw": "poisson", "span": 10.0, "share": 0.3, "switch": 0.1, "balance": [1.0, 1.0, 1.0],
+    }  # fmt: skip
+    names = made.names("mixtures", interleaved="True"), made.names("mixtures", interleaved="False")
+    assert names[0] == "stories-interleaved" and "stories-interleaved" not in names[1].split("|")
+    assert made.mixture_text("stories-interleaved")[0] == "results/units/bpe/stories/0000.parquet"
+
+
+def test_seeds_draw_the_token_table_too() -> None:
+    made = plan("models: {slm-interleaved: {seeds: [4, 5]}}")
+    blocks = [block(made, "pretrain_model", model=f"slm-interleaved-s{seed}") for seed in (4, 5)]
+    assert [each["init"]["seed"] for each in blocks] == [4, 5]
