@@ -81,10 +81,6 @@ class Engine:
         self.model.set_gradient_accumulation_boundary(last)
         self.model.backward(loss)
 
-    def no_loss(self) -> torch.Tensor:
-        """A zero that reaches every parameter, for a rank without a micro-batch."""
-        return torch.stack([p.sum() for p in self.parameters]).sum() * 0.0
-
     def step(self, learning_rate: float, step: int, steps: int) -> torch.Tensor:
         """Clip and make update `step` (from 0) of `steps`.
 
