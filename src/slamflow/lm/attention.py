@@ -14,6 +14,8 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 NAME = "documents"
 LONGEST = 1024  # tokens: beyond, the pairs of a document's tokens would take too much memory
+WHOLE = 384  # tokens: up to here, blocks cost as much as they save
+BLOCK = 128  # queries that are computed together, beyond
 
 
 def by_documents(model: PreTrainedModel) -> None:
@@ -72,7 +74,57 @@ def _causal(
         return functional.scaled_dot_product_attention(
             query, key, value, is_causal=True, scale=scaling
         )
-    later = torch.full((length, length), -torch.inf, dtype=value.dtype, device=value.device)
     query, key, value = (tensor.flatten(0, 1) for tensor in (query, key, value))
-    weights = torch.baddbmm(later.triu(1), query, key.mT, alpha=scaling).softmax(-1)
+    if length > WHOLE:
+        return _Blocks.apply(query, key, value, scaling).view(count, heads, length, size)
+    weights = _weights(query, key, scaling)
     return torch.bmm(weights, value).view(count, heads, length, size)
+
+
+def _weights(query: torch.Tensor, key: torch.Tensor, scaling: float) -> torch.Tensor:
+    """[sequences, queries, keys]; the queries are those of the last keys."""
+    count, keys = query.shape[1], key.shape[1]
+    later = query.new_full((count, keys), -torch.inf).triu(1 + keys - count)
+    return torch.baddbmm(later, query, key.mT, alpha=scaling).softmax(-1)
+
+
+class _Blocks(torch.autograd.Function):
+    """Causal attention, [sequences, tokens, size]: blocks of queries with the keys up to their own.
+
+    Of the pairs that causal attention does not want, most are not computed, nor kept for the
+    backward pass.
+    """
+
+    @staticmethod
+    def forward(
+        context: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float
+    ) -> torch.Tensor:
+        found, kept = [], []
+        for begin in range(0, query.shape[1], BLOCK):
+            end = begin + BLOCK
+            weights = _weights(query[:, begin:end], key[:, :end], scaling)
+            found.append(torch.bmm(weights, value[:, :end]))
+            kept.append(weights)
+        context.save_for_backward(query, key, value, *kept)
+        context.scaling = scaling
+        return torch.cat(found, 1)
+
+    @staticmethod
+    def backward(context: Any, *given: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        query, key, value, *kept = context.saved_tensors
+        of_query = []
+        exact = torch.promote_types(key.dtype, torch.float32)  # of sums over the blocks
+        of_key, of_value = (torch.zeros_like(key, dtype=exact) for _ in range(2))
+        end = 0
+        for own, weights, gradient in zip(
+            query.split(BLOCK, 1), kept, given[0].split(BLOCK, 1), strict=True
+        ):
+            end += own.shape[1]
+            of_value[:, :end] += torch.bmm(weights.mT, gradient)
+            of_weights = torch.bmm(gradient, value[:, :end].mT)
+            of_products = torch.ops.aten._softmax_backward_data(
+                of_weights, weights, -1, weights.dtype
+            ).mul_(context.scaling)
+            of_query.append(torch.bmm(of_products, key[:, :end]))
+            of_key[:, :end] += torch.bmm(of_products.mT, own)
+        return torch.cat(of_query, 1), of_key.to(key.dtype), of_value.to(value.dtype), None
