@@ -7,6 +7,7 @@ import torch
 
 from slamflow.lm.rows import Rows
 from slamflow.lm.vocabulary import PAD
+from slamflow.training.device import send
 
 IGNORED = -100  # a label that is not counted
 MULTIPLE = 32  # odd sizes make matrix products slow, and each new one costs some preparation
@@ -20,8 +21,8 @@ def tensors(
     Attention is causal and ends at document borders; positions begin at 0 with each document.
     The label at a position is the next token, or IGNORED where the document ends there.
     """
-    tokens = torch.from_numpy(rows.tokens[index].astype(np.int64)).to(device)
-    documents = torch.from_numpy(rows.documents[index].astype(np.int32)).to(device)
+    tokens = send(rows.tokens[index].astype(np.int64), device)
+    documents = send(rows.documents[index].astype(np.int32), device)
     context = tokens.shape[1]
     place = torch.arange(context, device=device)
     first = torch.ones_like(documents, dtype=torch.bool)

@@ -15,6 +15,7 @@ from slamflow.lm import saved
 from slamflow.preference import attention, likelihood, packing, reading
 from slamflow.tables import references as references_table
 from slamflow.training import artefacts, order
+from slamflow.training.device import send
 from slamflow.training.rank import Place
 
 
@@ -79,6 +80,10 @@ class Alignment:
         """The pairs of a step."""
         return float(self.batch)
 
+    def name(self, micro_batch: np.ndarray) -> str:
+        """The pairs' ids."""
+        return f"pairs {' '.join(self.pairs.ids[i] for i in micro_batch)}"
+
     def flops(self, step: int) -> float:
         """FLOP of an update."""
         index = order.batch(step, self.batch, len(self.pairs), self.seed)
@@ -88,8 +93,8 @@ class Alignment:
         """Sums over pairs of `measures`."""
         packed = packing.pack(self.pairs, micro_batch, self.room, self.device)
         policy = likelihood.answers(model, packed, len(micro_batch))
-        base = torch.from_numpy(self.references[micro_batch].T).to(policy.device)
-        tokens = torch.from_numpy(self.pairs.counted[micro_batch].T).to(policy.device)
+        base = send(self.references[micro_batch].T, self.device)
+        tokens = send(self.pairs.counted[micro_batch].T, self.device)
         rewards = self.beta * (policy - base)
         margin, difference = rewards[0] - rewards[1], tokens[0] - tokens[1]
         return {

@@ -14,6 +14,7 @@ import torch
 
 from slamflow.lm.vocabulary import BOUNDARY, PAD, UNITS
 from slamflow.preference.reading import Preferences
+from slamflow.training.device import send
 
 TOKENS = {"cpu": 4096, "cuda": 32_768}  # of a micro-batch, unless the machine says otherwise
 MULTIPLE = 8  # of a pair's tokens on a CPU: pairs of one length are computed together
@@ -121,16 +122,16 @@ def pack(pairs: Preferences, index: np.ndarray, place: Room, device: str) -> Pac
             after = end
     counts = pairs.counted[index].T.flatten()
     inputs = {
-        "input_ids": torch.from_numpy(tokens)[None].to(device),
-        "position_ids": torch.from_numpy(positions)[None].to(device),
+        "input_ids": send(tokens, device)[None],
+        "position_ids": send(positions, device)[None],
         "masks": _masks(owners, parts, blocks, device),
-        "logits_to_keep": torch.from_numpy(np.concatenate(kept[0] + kept[1])).to(device),
+        "logits_to_keep": send(np.concatenate(kept[0] + kept[1]), device),
     }
     answers_of = np.repeat(np.arange(len(counts)), counts)
     return Packed(
         inputs,
-        torch.from_numpy(np.concatenate(labels[0] + labels[1])).to(device),
-        torch.from_numpy(answers_of).to(device),
+        send(np.concatenate(labels[0] + labels[1]), device),
+        send(answers_of, device),
     )
 
 
@@ -144,7 +145,7 @@ def _masks(
         parts: 0 in the trunk, 1 and 2 in the answers.
         blocks: (count, length).
     """
-    both = torch.from_numpy(np.stack([owners, parts.astype(np.int32)])).to(device)
+    both = send(np.stack([owners, parts.astype(np.int32)]), device)
     masks = []
     for found, (count, length) in zip(
         both.split([count * length for count, length in blocks], 1), blocks, strict=True
