@@ -1,10 +1,52 @@
 """The ids of language models: units come after padding and `<S>`, text and markers after units."""
 
 from dataclasses import dataclass
+from typing import Any
 
 PAD = 0
 BOUNDARY = 1  # <S>: both the beginning and the end of an utterance
 UNITS = 2  # unit i is id i + UNITS
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the ids of a model of units are; models of others have layouts of their own.
+
+    Attributes:
+        offset: unit i is id i + `offset`.
+        start: begins an utterance.
+        end: ends it.
+        pad: fills rows up.
+        units: K.
+    """
+
+    offset: int
+    start: int
+    end: int
+    pad: int
+    units: int
+
+    @property
+    def size(self) -> int:
+        """The number of ids up to the last of these; ids of text, if any, come after them."""
+        return 1 + max(self.offset + self.units - 1, self.start, self.end, self.pad)
+
+
+def layout(config: Any) -> Layout:
+    """The ids of a model, from its config in transformers' layout (the object, not a mapping).
+
+    Its keys `units`, `unit_offset`, `boundary` (the start token), `end` and `pad`; without them
+    they are as the constants above say, and all ids after `<S>` are units.
+    """
+    offset = getattr(config, "unit_offset", UNITS)
+    units = getattr(config, "units", None)
+    return Layout(
+        offset,
+        start=getattr(config, "boundary", BOUNDARY),
+        end=getattr(config, "end", BOUNDARY),
+        pad=getattr(config, "pad", PAD),
+        units=config.vocab_size - offset if units is None else units,
+    )
 
 
 @dataclass(frozen=True)
