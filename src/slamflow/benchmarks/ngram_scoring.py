@@ -10,6 +10,7 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from slamflow.benchmarks import utterances
+from slamflow.lm.vocabulary import UNITS, Layout
 
 
 def score(config: dict, model: Path, units: Sequence[Path], output: Path, machine: dict) -> None:
@@ -29,7 +30,7 @@ def score(config: dict, model: Path, units: Sequence[Path], output: Path, machin
     start = utterances.check_start(config)
     name = Path(model).name
     probabilities = load_file(Path(model) / "model.safetensors")["log_probabilities"]
-    spoken = utterances.read(units, len(probabilities), name)
+    spoken = utterances.read(units, Layout(len(probabilities) - UNITS), name)
     terms = likelihoods(probabilities, spoken.distinct)
     utterances.write(spoken, terms, start, output, name)
 

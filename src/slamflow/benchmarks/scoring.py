@@ -16,8 +16,7 @@ from transformers import PreTrainedModel
 
 from slamflow import logs
 from slamflow.benchmarks import utterances
-from slamflow.lm import saved
-from slamflow.lm.vocabulary import PAD, UNITS
+from slamflow.lm import saved, vocabulary
 from slamflow.training.device import prepare
 
 TOKENS_A_BATCH = {"cpu": 8192, "cuda": 131072}  # padding included
@@ -50,14 +49,12 @@ def score(
     name = Path(model).name
     device = torch.device(prepare(machine))
     network = saved.load(model).to(device)
-    size = network.config.vocab_size
-    clusters = getattr(network.config, "units", None)
-    if modality == "units" and clusters is None:
+    ids = vocabulary.layout(network.config)
+    if modality == "units" and getattr(network.config, "units", None) is None:
         raise ValueError(
             f"{model}/config.json: does not say how many `units` the model has, which modality: "
             "units needs; train it anew, or score it with modality: all"
         )
-    ids = size if clusters is None else clusters + UNITS
     spoken = utterances.read(units, ids, name)
     longest = len(spoken.distinct[-1])
     context = getattr(network.config, "max_position_embeddings", longest)
@@ -68,7 +65,7 @@ def score(
             f"(the longest has {longest}); their scores are extrapolated"
         )
     budget = machine.get("micro_batch") or TOKENS_A_BATCH[device.type]
-    among = ids if modality == "units" else size
+    among = ids.size if modality == "units" else network.config.vocab_size
     terms = likelihoods(network, spoken.distinct, budget, label, among)
     utterances.write(spoken, terms, start, output, name)
 
@@ -93,13 +90,14 @@ def likelihoods(
         among: probabilities are among the first so many ids; default all.
     """
     device = next(network.parameters()).device
+    pad = vocabulary.layout(network.config).pad
     total, first, end = (np.full(len(sequences), np.nan) for _ in range(3))
     progress = logs.Progress(label, len(sequences), "utterances")
     done = 0
     with torch.inference_mode():
         for batch in batches([len(sequence) for sequence in sequences], budget):
             lengths = torch.tensor([len(sequences[index]) for index in batch])
-            tokens = torch.full((len(batch), int(lengths.max())), PAD)
+            tokens = torch.full((len(batch), int(lengths.max())), pad)
             for row, index in enumerate(batch):
                 tokens[row, : len(sequences[index])] = torch.from_numpy(sequences[index])
             tokens = tokens.to(device)

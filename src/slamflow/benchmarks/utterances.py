@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from slamflow import files
-from slamflow.lm.vocabulary import BOUNDARY, UNITS
+from slamflow.lm.vocabulary import Layout
 from slamflow.tables import scores as scores_table
 from slamflow.tables import units as units_table
 
@@ -23,8 +23,9 @@ class Utterances:
 
     Attributes:
         rows: the columns that go into the scores table as they are, a row an utterance.
-        distinct: the different token sequences `<S> u1 + 2 … un + 2 <S>`, each int64 [n + 2],
-            sorted by length and then by tokens, so that their order does not depend on the files'.
+        distinct: the different token sequences `<S> u1 … un <S>`, each int64 [n + 2], as the
+            model's layout has them, sorted by length and then by tokens, so that their order does
+            not depend on the files'.
         which: int64 [rows], the sequence of each row. Equal utterances share one sequence, so
             that they tie exactly whatever the batch.
     """
@@ -74,15 +75,15 @@ def check_modality(config: dict) -> str:
     return str(modality)
 
 
-def read(paths: Sequence[Path], vocabulary: int, model: str) -> Utterances:
+def read(paths: Sequence[Path], ids: Layout, model: str) -> Utterances:
     """Read the units tables of a benchmark.
 
     Args:
-        vocabulary: tokens of the model before those of text, two more than its units.
+        ids: those of the model.
         model: its name, for errors.
 
     Raises:
-        ValueError: a unit outside the vocabulary, a row without a list of units, or two rows of
+        ValueError: a unit that the model has not, a row without a list of units, or two rows of
             one id; it names the file and the row.
     """
     tables, tokens = [], []
@@ -101,13 +102,14 @@ def read(paths: Sequence[Path], vocabulary: int, model: str) -> Utterances:
                     "benchmark; give every utterance an id of its own"
                 )
             seen.add(key)
-            if len(units) and int(units.max()) + UNITS >= vocabulary:
+            if len(units) and int(units.max()) >= ids.units:
                 raise ValueError(
                     f"{path}: row {row} (`{key}`) has unit {int(units.max())}, but {model} knows "
-                    f"only {vocabulary - UNITS} units; score it with units of the tokeniser "
+                    f"only {ids.units} units; score it with units of the tokeniser "
                     "that it was trained on"
                 )
-            tokens.append(np.concatenate([[BOUNDARY], units.astype(np.int64) + UNITS, [BOUNDARY]]))
+            spoken = units.astype(np.int64) + ids.offset
+            tokens.append(np.concatenate([[ids.start], spoken, [ids.end]]))
     if not tokens:
         names = ", ".join(str(path) for path in paths)
         raise ValueError(f"{names}: no utterances to score")

@@ -13,18 +13,18 @@ class Layout:
     """Where the ids of a model of units are; models of others have layouts of their own.
 
     Attributes:
+        units: K.
         offset: unit i is id i + `offset`.
         start: begins an utterance.
         end: ends it.
         pad: fills rows up.
-        units: K.
     """
 
-    offset: int
-    start: int
-    end: int
-    pad: int
     units: int
+    offset: int = UNITS
+    start: int = BOUNDARY
+    end: int = BOUNDARY
+    pad: int = PAD
 
     @property
     def size(self) -> int:
@@ -41,11 +41,11 @@ def layout(config: Any) -> Layout:
     offset = getattr(config, "unit_offset", UNITS)
     units = getattr(config, "units", None)
     return Layout(
+        config.vocab_size - offset if units is None else units,
         offset,
-        start=getattr(config, "boundary", BOUNDARY),
-        end=getattr(config, "end", BOUNDARY),
-        pad=getattr(config, "pad", PAD),
-        units=config.vocab_size - offset if units is None else units,
+        getattr(config, "boundary", BOUNDARY),
+        getattr(config, "end", BOUNDARY),
+        getattr(config, "pad", PAD),
     )
 
 
