@@ -36,7 +36,7 @@ SIZES = {  # hidden, intermediate, layers, heads, heads of keys
     "slam": (896, 4864, 24, 14, 2),  # Qwen2.5-0.5B
 }
 WAYS = ("ours", "trainer", "grouped")
-FIRST = 3  # steps of a turn before those that are counted
+FIRST = 2  # steps of a turn before those that are counted
 
 
 def main() -> None:
