@@ -143,7 +143,7 @@ rule measure_quality:
         fitted=lambda w: plan.speech(plan.config.tokenisers[w.tokeniser].corpora or []),
         codebook="results/tokenisers/{tokeniser}/kmeans.safetensors",
         hubert=lambda w: plan.hubert(w.tokeniser),
-        alignments=lambda w: plan.alignments(
+        alignments=lambda w: plan.phone_alignments(
             plan.config.tokenisers[w.tokeniser].measured
         ),
     output:

@@ -30,7 +30,7 @@ def block(made: Plan, rule: str, **names: str) -> Any:
         ("models: {slm: {init: null}}",
          "models.slm: needs either `init` or `twist`; null removes the other"),
         ("models: {slm-twist: {twist: {model: Qwen/Qwen2.5-0.5B}}}",
-         "models.slm-twist.twist: needs only one of `base`, `model` and `download`"),
+         "models.slm-twist.twist: needs only one of `base`, `path`, `model` and `download`"),
         ("models: {slm-twist: {twist: {base: null}}}",
          "models.slm-twist.twist: needs either `model` or `download`"),
         ("models: {slm-twist: {twist: {base: bigram}}}",
@@ -44,6 +44,16 @@ def block(made: Plan, rule: str, **names: str) -> Any:
         ("models: {slm-interleaved: {twist: {base: slm}}}",
          "models.slm-interleaved.twist.base: slm was trained on hubert, and stories-interleaved"
          " has text of bpe"),
+        ("corpora: {preferences: {pairs: {length: 511}}}",
+         "models.slm-dpo.corpus: preferences has pairs of up to 511 units and two <S>, and slm a"
+         " context of 512: set pairs.length to 510"),
+        ("synthesisers: {espeak: {engine: command, command: [say, '{voice}', '{text}', '{wav}'],"
+         " rates: null, pitches: null}}\n"
+         "models: {topline: null}\nmixtures: {stories-phones: null}\ntokenisers: {phones: null}\n"
+         "corpora: {lexical: null}\nbenchmarks: {lexical: null, lexical-units: null}\n"
+         "evaluate: [{models: [slm-interleaved], benchmarks: [topic-cloze-units]}]",
+         "mixtures.stories-interleaved.interleaving: it is not known when the words of stories are"
+         " spoken; give one an `alignment` that finds words"),
         ("models: {bigram: {mixture: stories-interleaved}}",
          "models.bigram.mixture: stories-interleaved holds text, too: no n-grams"),
         ("mixtures: {stories-interleaved: {interleaving: null}}",
@@ -73,12 +83,16 @@ def test_where_a_model_starts() -> None:
         "downloads: {qwen: {kind: huggingface, type: model, repository: a/b, revision: c}}\n"
         "models:\n"
         "  fetched: {like: slm-twist, twist: {base: null, download: qwen, rope_theta: 10000}}\n"
+        "  folder: {like: slm-twist, twist: {base: null, path: weights/opt}}\n"
         "  hub: {like: slm-twist, twist: {base: null, model: Qwen/Qwen2.5-0.5B, revision: abc}}\n"
     )
-    files = {name: made.initial_model(name) for name in ("slm", "slm-twist", "fetched", "hub")}
+    files = {
+        name: made.initial_model(name) for name in ("slm", "slm-twist", "folder", "fetched", "hub")
+    }
     assert files == {
         "slm": [],
         "slm-twist": ["results/models/text-lm/model.safetensors"],
+        "folder": ["weights/opt/model.safetensors"],
         "fetched": ["results/downloads/qwen.parquet"],
         "hub": [],
     }
@@ -86,6 +100,7 @@ def test_where_a_model_starts() -> None:
     assert "initial" not in starts["slm"] and starts["slm"]["hidden_size"] == 192
     common = {"table": "first", "seed": 1, "options": {}}
     assert starts["slm-twist"] == {**common, "rope_theta": None}
+    assert "path" not in starts["folder"] and "initial" not in starts["folder"]
     assert starts["fetched"] == {
         **common,
         "rope_theta": 10_000.0,
@@ -106,6 +121,27 @@ def test_what_a_mixture_hands_on() -> None:
     names = made.names("mixtures", interleaved="True"), made.names("mixtures", interleaved="False")
     assert names[0] == "stories-interleaved" and "stories-interleaved" not in names[1].split("|")
     assert made.mixture_text("stories-interleaved")[0] == "results/units/bpe/stories/0000.parquet"
+
+
+def test_words_that_are_found_reach_interleaving() -> None:
+    made = plan(
+        "corpora: {librispeech: {alignment: {engine: ctc, model: a/b}, source: {transcripts: t}},"
+        " an4: {alignment: {engine: sphinx_phones}}}",
+        "real",
+    )
+    corpora = ["librispeech", "an4", "tinystories"]
+    assert made.word_alignments(corpora) == ["results/alignments/librispeech/0000.parquet"]
+    assert made.phone_alignments(corpora) == ["results/alignments/an4/0000.parquet"]
+
+
+def test_one_share_replaces_another() -> None:
+    text = (
+        "mixtures:\n"
+        "  twice: {like: stories, shares: {stories: {epochs: 2}}}\n"
+        "  some: {like: twice, shares: {stories: {tokens: 1000}}}\n"
+    )
+    shares = block(plan(text), "pack_mixture", mixture="some")["shares"]
+    assert shares == {"stories": {"epochs": None, "tokens": 1000, "weight": None}}
 
 
 def test_seeds_draw_the_token_table_too() -> None:

@@ -314,7 +314,7 @@ def test_alignments_need_texts() -> None:
 def test_phones_are_heard_without_texts() -> None:
     heard = {"corpora": {"librispeech": {"alignment": {"engine": "sphinx_phones"}}}}
     config = load(ROOT, {"recipe": "real", **heard})
-    found = Plan(config, ROOT).alignments(["tinystories", "librispeech"])
+    found = Plan(config, ROOT).phone_alignments(["tinystories", "librispeech"])
     assert found == ["results/alignments/librispeech/0000.parquet"]
     spoken = "corpora: {tinystories: {alignment: {engine: sphinx_phones}}}"
     assert "is not needed: its voice knows words and phones" in error(spoken, "real")

@@ -102,6 +102,7 @@ def _init(model: PretrainedModel) -> dict[str, Any]:
         return settings_of(model.init)
     found = _located(model.twist)
     place = {key: found.pop(key) for key in ("model", "revision")}
+    del found["path"]  # it is an input
     return found | ({"initial": place} if place["model"] else {})
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from slamflow.config.fitting_units import Problem, has_text, huberts, tokenisers, without_phones
 from slamflow.config.inputs import Inputs
 from slamflow.config.schema import Config
-from slamflow.config.schema_models import PretrainedModel
+from slamflow.config.schema_models import AlignedModel, PretrainedModel
 
 
 def misfits(config: Config, root: Path) -> Iterator[Problem]:
@@ -71,6 +71,11 @@ def _mixtures(config: Config) -> Iterator[Problem]:
                 yield ("mixtures", name, "tokeniser"), f"{mixture.tokeniser} has no units of speech"
             if config.tokenisers[mixture.text].features != "bpe":
                 yield ("mixtures", name, "text"), f"{mixture.text} is no tokeniser of text"
+            turns = mixture.interleaving and mixture.interleaving.balance[2]
+            if turns and not any(_has_words(config, corpus) for corpus in mixture.corpora):
+                problem = f"it is not known when the words of {', '.join(mixture.corpora)} are"
+                problem += " spoken; give one an `alignment` that finds words"
+                yield ("mixtures", name, "interleaving"), problem
 
 
 def _models(config: Config) -> Iterator[Problem]:
@@ -84,6 +89,25 @@ def _models(config: Config) -> Iterator[Problem]:
                 yield ("models", name, "corpus"), f"{model.corpus} holds no preferences"
             if config.models[model.base].kind == "ngram":
                 yield ("models", name, "base"), f"{model.base} is an n-gram model: no DPO"
+            else:
+                yield from _too_long(config, name, model)
+
+
+def _has_words(config: Config, corpus: str) -> bool:
+    """Whether it is known when words are spoken; of Parquet files only they tell."""
+    found = config.corpora[corpus]
+    if found.speech:
+        return config.synthesisers[found.speech.synthesiser].engine != "command"
+    return found.source.kind == "parquet" or getattr(found.alignment, "needs_text", False)
+
+
+def _too_long(config: Config, name: str, model: AlignedModel) -> Iterator[Problem]:
+    pairs = config.corpora[model.corpus].pairs
+    context = config.mixtures[Inputs(config).mixture(name)].packing.context
+    if pairs and pairs.length + 2 > context:
+        problem = f"{model.corpus} has pairs of up to {pairs.length} units and two <S>, and"
+        problem += f" {model.base} a context of {context}: set pairs.length to {context - 2}"
+        yield ("models", name, "corpus"), problem
 
 
 def _start(config: Config, name: str, model: PretrainedModel) -> Iterator[Problem]:
@@ -101,7 +125,7 @@ def _start(config: Config, name: str, model: PretrainedModel) -> Iterator[Proble
         config.tokenisers[theirs.tokeniser].bpe,
         config.tokenisers[ours.tokeniser].kmeans,
     )
-    needed = kmeans.clusters + 2 if kmeans and not ours.text else 0
+    needed = kmeans.clusters + 2 if kmeans else 0
     if entries and model.twist.table == "first" and entries.vocabulary < needed:
         problem = f"{theirs.tokeniser} has {entries.vocabulary} entries, and `table: first` needs"
         yield path, f"{problem} {needed}: set its bpe.vocabulary, or `table: mean`"

@@ -37,12 +37,19 @@ class Inputs:
         """The speech of corpora, all shards."""
         return self._shards("speech", corpora)
 
-    def alignments(self, corpora: Iterable[str]) -> list[str]:
+    def phone_alignments(self, corpora: Iterable[str]) -> list[str]:
         """The alignments of those corpora whose phones are found, all shards."""
+        return self._alignments("knows_phones", corpora)
+
+    def word_alignments(self, corpora: Iterable[str]) -> list[str]:
+        """The alignments of those corpora whose words are found, which needs texts, all shards."""
+        return self._alignments("needs_text", corpora)
+
+    def _alignments(self, trait: str, corpora: Iterable[str]) -> list[str]:
         aligned = [
             corpus
             for corpus in corpora
-            if getattr(self.config.corpora[corpus].alignment, "knows_phones", False)
+            if getattr(self.config.corpora[corpus].alignment, trait, False)
         ]
         return self._shards("alignments", aligned)
 
@@ -147,9 +154,11 @@ class Inputs:
         found = self.config.models[model]
         assert isinstance(found, PretrainedModel)
         twist = found.twist
-        if twist and twist.base:
+        if twist is None:
+            return []
+        if twist.base:
             return [self.model(twist.base)]
-        return _manifest(twist.download if twist else None)
+        return [f"{twist.path}/model.safetensors"] if twist.path else _manifest(twist.download)
 
     def preferences(self, model: str) -> str:
         """The corpus of preferences that an aligned model learns from."""

@@ -12,6 +12,7 @@ SECTIONS = (
 )  # fmt: skip
 COMMAND_LINE = "command line"
 CHOICES = ("budget",)  # mappings of which one key is chosen: replaced, not merged
+OF_CHOICES = ("shares",)  # mappings of such
 # A thing with all keys of one of these sets is new; with less, it overrides one of the recipe.
 WHOLE = {
     "downloads": ({"kind"},),
@@ -76,7 +77,7 @@ class Merged:
     def overlay(self, values: dict[str, Any], origin: str) -> None:
         """Merge `values` over this: mappings merge, lists and scalars replace, null removes.
 
-        CHOICES replace, too.
+        CHOICES replace, too, and what is in OF_CHOICES.
         """
         self.sources.append(origin)
         self._overlay(self.values, values, origin, ())
@@ -87,7 +88,7 @@ class Merged:
         for key, value in above.items():
             here = (*path, str(key))
             merges = isinstance(value, dict) and isinstance(below.get(key), dict)
-            if merges and key not in CHOICES:
+            if merges and key not in CHOICES and path[-1:] != OF_CHOICES:
                 self._overlay(below[key], value, origin, here)
             else:
                 self._forget(here)

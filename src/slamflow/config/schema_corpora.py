@@ -68,8 +68,8 @@ class Speech(Block):
 class Pairs(Block):
     """How preferences are cut."""
 
-    length: Positive = setting(1024, is_about="units of prompt and answer; answers are cut to fit")
-    prompt: Positive = setting(512, is_about="units of the prompt; cut on its left")
+    length: Positive = setting(1022, is_about="units of prompt and answer; answers are cut to fit")
+    prompt: Positive = setting(511, is_about="units of the prompt; cut on its left")
 
     @model_validator(mode="after")
     def _room(self) -> Self:

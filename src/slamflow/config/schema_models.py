@@ -142,6 +142,9 @@ class Twist(Weights):
     """A start from a text model: its body is kept, its token table made anew (TWIST)."""
 
     base: Name | None = reference("models", None, is_about="or one trained here")
+    path: str | None = setting(
+        None, is_about="or a folder with its model.safetensors, relative to the checkout"
+    )
     table: Literal["first", "mean", "random"] = setting(
         "first",
         is_about="how the new token table starts: the first rows of the old one; its mean and a"
@@ -157,10 +160,10 @@ class Twist(Weights):
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
-        if not self.base:
+        if self.base is None and self.path is None:
             self.check_place()
-        elif self.model or self.download:
-            raise ValueError("needs only one of `base`, `model` and `download`")
+        elif sum(map(bool, (self.base, self.path, self.model, self.download))) > 1:
+            raise ValueError("needs only one of `base`, `path`, `model` and `download`")
         return self
 
 
@@ -168,6 +171,9 @@ class Pretraining(Optimisation):
     """Next-unit prediction over packed rows."""
 
     batch_tokens: Positive = setting(is_about="tokens of a step, over all ranks")
+    validation_steps: Annotated[int, Field(ge=0)] = setting(
+        0, is_about="steps between two looks at held-out documents; 0: only at the end"
+    )
 
 
 class Alignment(Optimisation):

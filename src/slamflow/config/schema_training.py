@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, model_validator
 
 from slamflow.config.fields import Block, Part, Positive, Seed, Share, machine, setting
 
@@ -68,9 +68,6 @@ class Optimisation(Block):
     )
     zero: int = setting(
         0, ge=0, le=2, is_about="what ranks share: 1 the optimiser's state, 2 gradients, too (ZeRO)"
-    )
-    validation_steps: Annotated[int, Field(ge=0)] = setting(
-        0, is_about="steps between two looks at held-out data; 0: only at the end"
     )
     seed: Seed = setting(0, is_about="order of the data, masks")
     ranks: Positive | None = machine(None, is_about="processes; default: one a GPU, or one")
