@@ -41,7 +41,9 @@ rule interleave_mixture:
         units=lambda w: plan.mixture_units(w.mixture),
         text=lambda w: plan.mixture_text(w.mixture),
         speech=lambda w: plan.speech(plan.config.mixtures[w.mixture].corpora),
-        alignments=lambda w: plan.word_alignments(plan.config.mixtures[w.mixture].corpora),
+        alignments=lambda w: plan.word_alignments(
+            plan.config.mixtures[w.mixture].corpora
+        ),
         codebook=lambda w: plan.codebook(plan.config.mixtures[w.mixture].tokeniser),
         tokenizer=lambda w: plan.codebook(plan.config.mixtures[w.mixture].text),
     output:
