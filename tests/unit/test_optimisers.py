@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
+import training_job
 from torch import nn
 
+from slamflow.lm import architecture
 from slamflow.tables import training as training_table
 from slamflow.training import checkpoints, optimisers
 
@@ -65,6 +67,31 @@ def test_muon_takes_the_matrices_of_layers_and_adamw_the_rest() -> None:
     assert moved[1].abs().max() == pytest.approx(0.02, rel=1e-3)
     spread = moved[0].square().mean().sqrt() / 0.02
     assert 0.02 < spread < 0.3  # 0.2, but the gradient of two rows has rank 2 of 16
+
+
+@pytest.mark.parametrize("kind", ["qwen2", "gpt2", "falcon", "gpt_neox", "opt", "mpt"])
+def test_muon_finds_the_layers_of_each_architecture(kind: str) -> None:
+    """All matrices in them, whatever their list is named, but no table and no head."""
+    without = {"kv_heads", *({"intermediate_size"} if kind in ("falcon", "mpt") else ())}
+    init = {k: v for k, v in training_job.INIT.items() if k not in without}
+    model = architecture.build({**init, "architecture": kind, "tie": kind == "mpt"}, 50, 64)
+    optimiser = optimisers.build(model, TRAINING)
+    (group,) = [group for group in optimiser.param_groups if group["muon"]]
+    tables = {
+        id(p)
+        for module in (*model.modules(), model.get_output_embeddings())
+        if isinstance(module, nn.Embedding) or module is model.get_output_embeddings()
+        for p in module.parameters(recurse=False)
+    }
+    wanted = {id(p) for p in model.parameters() if p.ndim == 2} - tables
+    assert {id(p) for p in group["params"]} == wanted and len(wanted) >= 8
+
+
+def test_muon_without_layers_is_refused() -> None:
+    with pytest.raises(ValueError, match="muon finds no matrices of layers in Linear"):
+        optimisers.build(nn.Linear(3, 2), TRAINING)
+    adamw = {**TRAINING, "optimiser": "adamw"}
+    assert len(optimisers.build(nn.Linear(3, 2), adamw).param_groups) == 2
 
 
 def test_ranks_share_the_work_and_all_get_the_same(tmp_path: Path) -> None:

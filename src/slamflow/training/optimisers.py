@@ -1,6 +1,7 @@
 """Optimisers by name."""
 
 import functools
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ import torch
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # coefficients of the quintic
 ITERATIONS = 5  # of it
+LAYER = re.compile(r"\.\d+\.")  # in a parameter's name: in a list of layers, whatever its name is
 
 
 def build(
@@ -26,7 +28,7 @@ def build(
         dtype: of Muon's matrix products.
 
     Raises:
-        ValueError: an unknown optimiser.
+        ValueError: an unknown optimiser, or Muon for a model that has no list of layers.
     """
     name = training.get("optimiser", "adamw")
     if name not in ("adamw", "muon", "ademamix"):
@@ -38,10 +40,14 @@ def build(
     for key, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        if name == "muon" and ".layers." in key and parameter.ndim == 2:
+        if name == "muon" and LAYER.search(key) and parameter.ndim == 2:
             hidden.append(parameter)
         else:
             (matrices if parameter.ndim >= 2 else vectors).append(parameter)
+    if name == "muon" and not hidden:
+        raise ValueError(
+            f"optimiser: muon finds no matrices of layers in {type(model).__name__}; choose adamw"
+        )
     factor = float(training.get("muon_factor", 1.0))
     groups = [
         {"params": matrices, "weight_decay": decay, "factor": 1.0, "muon": False},
