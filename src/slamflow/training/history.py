@@ -10,7 +10,7 @@ import pyarrow as pa
 import torch
 
 from slamflow.tables import training as training_table
-from slamflow.training import device
+from slamflow.training import peaks
 from slamflow.training.rank import Place
 
 WINDOW = 10  # updates whose mean loss is compared with the best so far
@@ -71,7 +71,7 @@ class History:
         speed = sum(entry[1] for entry in self.pending) / elapsed
         flops = sum(entry[4] for entry in self.pending) / elapsed
         mfu = flops / (self.peak * self.place.ranks) if self.peak and flops else None
-        memory = device.peak_memory(self.place.device)
+        memory = peaks.memory(self.place.device)
         last = self.rows[-1] if self.rows else {"step": 0, "tokens": 0, "seconds": 0.0}
         step, tokens, seconds = int(last["step"]), float(last["tokens"]), float(last["seconds"])
         for values, (_, weight, _, rate, _) in zip(columns, self.pending, strict=True):

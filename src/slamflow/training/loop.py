@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from slamflow import logs, runstate
-from slamflow.training import budget, checkpoints, compiling, device, measuring, schedules
+from slamflow.training import budget, checkpoints, compiling, measuring, peaks, schedules
 from slamflow.training.board import Board
 from slamflow.training.engine import Engine
 from slamflow.training.history import WINDOW, Failed, History
@@ -39,7 +39,7 @@ def train(task: Task, training: Mapping[str, Any], place: Place, state: runstate
     """
     started = time.perf_counter()
     engine = Engine(task.model, training, place.device)
-    history = History(task.measures, place, device.peak(place.device, engine.dtype))
+    history = History(task.measures, place, peaks.products(place.device, engine.dtype))
     if place.checkpoint:
         kept, log = checkpoints.load(place.checkpoint, engine.module, task.measures)
         engine.restore(kept)
