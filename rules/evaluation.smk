@@ -21,7 +21,7 @@ rule score_benchmark:
     benchmark:
         "results/timings/score_benchmark/{model}/{benchmark}.tsv"
     wildcard_constraints:
-        model=plan.names("models", kind="pretrain|align"),
+        model=plan.names("models", kind="pretrain|align|published"),
     conda:
         "../envs/slamflow.yaml"
     threads: 1

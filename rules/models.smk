@@ -1,4 +1,4 @@
-"""Language models of units, of text, of both, and n-gram baselines.
+"""Language models of units, of text, of both, n-gram baselines, and models that others published.
 
 Inputs: results/units/{tokeniser}/{corpus}/{shard}.parquet, the tokeniser's codebook; of an
     interleaved mixture also results/speech/{corpus}/{shard}.parquet for its words
@@ -103,6 +103,39 @@ rule pretrain_model:
         "python workflow_scripts/pretrain_model.py --packed {input.packed:q} --initial {input.initial:q}"
         " --model {output.model:q}"
         " --state results/state/pretrain_model/{wildcards.model:q} --code {params.code:q}"
+        " --config {params.config:q} --machine {params.machine:q} --log {log:q}"
+
+
+rule convert_model:
+    """Convert a model of units that others published."""
+    input:
+        download=lambda w: plan.published(w.model),
+        codebook=lambda w: plan.codebook(plan.tokeniser(w.model)),
+    output:
+        model="results/models/{model}/model.safetensors",
+        config="results/models/{model}/config.json",
+        generation="results/models/{model}/generation_config.json",
+        training="results/models/{model}/training.parquet",
+        card="results/models/{model}/card.md",
+    log:
+        "results/logs/convert_model/{model}.log",
+    benchmark:
+        "results/timings/convert_model/{model}.tsv"
+    wildcard_constraints:
+        model=plan.names("models", kind="published"),
+    conda:
+        "../envs/slamflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        config=plan.block("convert_model"),
+        code=plan.code("convert_model"),
+        machine=plan.machine(),
+    shell:
+        "python workflow_scripts/convert_model.py --codebook {input.codebook:q}"
+        " --model {output.model:q} --code {params.code:q}"
         " --config {params.config:q} --machine {params.machine:q} --log {log:q}"
 
 

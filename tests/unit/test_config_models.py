@@ -12,6 +12,8 @@ from slamflow.config.load import load
 from slamflow.config.plan import Plan
 
 ROOT = Path(__file__).parents[2]
+PUBLISHED = """models:
+  gslm: {kind: published, layout: slm-scaling, model: a/b, revision: c, tokeniser: hubert}"""
 
 
 def plan(text: str, recipe: str = "pocket_full") -> Plan:
@@ -68,6 +70,19 @@ def block(made: Plan, rule: str, **names: str) -> Any:
          "mixtures.stories: shares: lexical is none of its corpora"),
         ("mixtures: {stories: {shares: {stories: {epochs: 2, weight: 1}}}}",
          "mixtures.stories.shares.stories: needs one of `epochs`, `tokens` and `weight`"),
+        ("models: {slam: {kind: published, layout: slamkit, tokeniser: hubert}}",
+         "models.slam: needs either `model` or `download`"),
+        ("models: {slam: {kind: published, layout: slam, model: a/b, tokeniser: hubert}}",
+         "models.slam.layout: Input should be 'slamkit', 'twist' or 'slm-scaling', not 'slam'"),
+        (PUBLISHED.replace("hubert", "phones"),
+         "models.gslm.tokeniser: phones has no units of speech"),
+        (f"{PUBLISHED}\n  slm-dpo: {{base: gslm}}",
+         "models.slm-dpo.base: gslm has other ids than models trained here (layout slm-scaling):"
+         " no DPO"),
+        (f"{PUBLISHED}\n  slm-twist: {{twist: {{base: gslm}}}}",
+         "models.slm-twist.twist.base: gslm is a published model of units, no text model"),
+        (f"{PUBLISHED}\n  many: {{like: gslm, seeds: [1]}}",
+         "models.many.seeds: only models that are trained have seeds"),
         ("models: {slm: {training: {budget: {hours: 1, tokens: 9}}}}",
          "models.slm.training.budget: needs one of `steps`, `tokens` and `hours`"),
     ],
@@ -148,3 +163,30 @@ def test_seeds_draw_the_token_table_too() -> None:
     made = plan("models: {slm-interleaved: {seeds: [4, 5]}}")
     blocks = [block(made, "pretrain_model", model=f"slm-interleaved-s{seed}") for seed in (4, 5)]
     assert [each["init"]["seed"] for each in blocks] == [4, 5]
+
+
+def test_a_published_model_is_scored_as_units_of_its_tokeniser() -> None:
+    made = plan(
+        f"{PUBLISHED}\n"
+        "  slam: {kind: published, layout: slamkit, download: slam, tokeniser: mfcc}\n"
+        "  slam-dpo: {like: slm-dpo, base: slam}\n"
+        "downloads: {slam: {kind: huggingface, type: model, repository: d/e, revision: f}}\n"
+        "tokenisers:\n"
+        "  mfcc: {features: mfcc, corpora: [stories], kmeans: {clusters: 9, frames: 99}}\n"
+        "evaluate: [{models: [gslm, slam-dpo, slm], benchmarks: [lexical]}]\n"
+    )
+    place = {"model": "a/b", "revision": "c"}
+    assert block(made, "convert_model", model="gslm") == {"layout": "slm-scaling", **place}
+    place = {"model": "downloads/slam", "revision": None}
+    assert block(made, "convert_model", model="slam") == {"layout": "slamkit", **place}
+    assert made.published("gslm") == [] and made.published("slam") == [
+        "results/downloads/slam.parquet"
+    ]
+    units = made.benchmark_units("gslm", "lexical")
+    assert units == made.benchmark_units("slm", "lexical") and "results/units/hubert/" in units[0]
+    assert made.benchmark_units("slam-dpo", "lexical")[0].startswith("results/units/mfcc/lexical/")
+    cards = [f"results/models/{model}/card.md" for model in ("gslm", "slam-dpo", "slm")]
+    assert made.cards() == cards
+    collected = block(made, "collect_scores")
+    assert collected["aligned"] == {"slam-dpo": "slam"} and not collected["untrained"]
+    assert set(made.names("models", kind="published").split("|")) == {"gslm", "slam"}

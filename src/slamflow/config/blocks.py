@@ -106,6 +106,11 @@ def _init(model: PretrainedModel) -> dict[str, Any]:
     return found | ({"initial": place} if place["model"] else {})
 
 
+def _published(config: Config, wildcards: Any) -> dict[str, Any]:
+    found = _located(_model(config, wildcards))
+    return {key: found[key] for key in ("layout", "model", "revision")}
+
+
 def _mixture(config: Config, wildcards: Any) -> dict[str, Any]:
     mixture = config.mixtures[wildcards.mixture]
     shares = {name: settings_of(amount) for name, amount in mixture.shares.items()}
@@ -170,6 +175,7 @@ _BLOCKS: dict[str, Callable[[Config, Any], dict[str, Any]]] = {
         "init": _init(_model(config, w)),
         "training": settings_of(_model(config, w).training),
     },
+    "convert_model": _published,
     "count_ngrams": lambda config, w: {"order": _model(config, w).order},
     "build_preferences": lambda config, w: settings_of(_corpus(config, w).pairs),
     "score_references": lambda config, w: {},

@@ -59,7 +59,7 @@ def _spread_seeds(merged: Merged, section: str, name: str) -> None:
     thing = things.pop(name)
     seeds = thing.pop("seeds")
     here = f"{merged.origin((section, name, 'seeds'))}: {section}.{name}.seeds"
-    if section != "models" or thing.get("kind") == "ngram":
+    if section != "models" or thing.get("kind") in ("ngram", "published"):
         raise ValueError(f"{here}: only models that are trained have seeds")
     _check_numbers(here, seeds)
     spread = [f"{name}-s{int(seed)}" for seed in seeds]

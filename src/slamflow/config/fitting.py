@@ -6,7 +6,7 @@ from pathlib import Path
 from slamflow.config.fitting_units import Problem, has_text, huberts, tokenisers, without_phones
 from slamflow.config.inputs import Inputs
 from slamflow.config.schema import Config
-from slamflow.config.schema_models import AlignedModel, PretrainedModel
+from slamflow.config.schema_models import AlignedModel, PretrainedModel, PublishedModel
 
 
 def misfits(config: Config, root: Path) -> Iterator[Problem]:
@@ -84,11 +84,17 @@ def _models(config: Config) -> Iterator[Problem]:
             yield from _start(config, name, model)
         if model.kind == "ngram" and config.mixtures[model.mixture].interleaved:
             yield ("models", name, "mixture"), f"{model.mixture} holds text, too: no n-grams"
+        if model.kind == "published" and config.tokenisers[model.tokeniser].kmeans is None:
+            yield ("models", name, "tokeniser"), f"{model.tokeniser} has no units of speech"
         if model.kind == "align":
             if config.corpora[model.corpus].source.holds != "preferences":
                 yield ("models", name, "corpus"), f"{model.corpus} holds no preferences"
             if config.models[model.base].kind == "ngram":
                 yield ("models", name, "base"), f"{model.base} is an n-gram model: no DPO"
+            elif isinstance(start := Inputs(config).unaligned(name), PublishedModel):
+                if start.layout != "slamkit":
+                    problem = f"{model.base} has other ids than models trained here"
+                    yield ("models", name, "base"), f"{problem} (layout {start.layout}): no DPO"
             else:
                 yield from _too_long(config, name, model)
 
@@ -115,6 +121,9 @@ def _start(config: Config, name: str, model: PretrainedModel) -> Iterator[Proble
     path, base = ("models", name, "twist", "base"), config.models[model.twist.base]
     if base.kind == "ngram":
         yield path, f"{model.twist.base} is an n-gram model: no weights to start from"
+        return
+    if isinstance(Inputs(config).unaligned(model.twist.base), PublishedModel):
+        yield path, f"{model.twist.base} is a published model of units, no text model"
         return
     theirs = config.mixtures[Inputs(config).mixture(model.twist.base)]
     ours = config.mixtures[model.mixture]

@@ -5,7 +5,12 @@ from typing import Any
 
 from slamflow.config import blocks
 from slamflow.config.schema import Config
-from slamflow.config.schema_models import AlignedModel, NgramModel, PretrainedModel
+from slamflow.config.schema_models import (
+    AlignedModel,
+    NgramModel,
+    PretrainedModel,
+    PublishedModel,
+)
 
 RESULTS = "results"
 
@@ -160,20 +165,35 @@ class Inputs:
             return [self.model(twist.base)]
         return [f"{twist.path}/model.safetensors"] if twist.path else _manifest(twist.download)
 
+    def published(self, model: str) -> list[str]:
+        """The list of the download that a published model is in, if it is in one."""
+        found = self.config.models[model]
+        assert isinstance(found, PublishedModel)
+        return _manifest(found.download)
+
     def preferences(self, model: str) -> str:
         """The corpus of preferences that an aligned model learns from."""
         found = self.config.models[model]
         assert isinstance(found, AlignedModel)
         return found.corpus
 
+    def unaligned(self, model: str) -> PretrainedModel | NgramModel | PublishedModel:
+        """A model itself or, if it is aligned, the one that its bases begin with."""
+        found = self.config.models[model]
+        return self.unaligned(found.base) if isinstance(found, AlignedModel) else found
+
     def mixture(self, model: str) -> str:
         """The mixture that a model, or its base, is trained on."""
-        found = self.config.models[model]
-        return self.mixture(found.base) if isinstance(found, AlignedModel) else found.mixture
+        found = self.unaligned(model)
+        assert not isinstance(found, PublishedModel)
+        return found.mixture
 
     def tokeniser(self, model: str) -> str:
         """The tokeniser whose units a model reads."""
-        return self.config.mixtures[self.mixture(model)].tokeniser
+        found = self.unaligned(model)
+        if isinstance(found, PublishedModel):
+            return found.tokeniser
+        return self.config.mixtures[found.mixture].tokeniser
 
     def evaluated(self) -> list[tuple[str, str]]:
         """Each (model, benchmark) of `evaluate`, once, in its order."""
@@ -186,7 +206,7 @@ class Inputs:
         ]
 
     def cards(self) -> list[str]:
-        """The card of each evaluated model that is trained."""
+        """The card of each evaluated model that is trained, or published."""
         return [
             f"{RESULTS}/models/{name}/card.md"
             for name in self._models()

@@ -222,4 +222,17 @@ class NgramModel(Block):
     )
 
 
-Model = Annotated[PretrainedModel | AlignedModel | NgramModel, Field(discriminator="kind")]
+class PublishedModel(Weights):
+    """A model of units that others trained and published, with its weights as safetensors."""
+
+    kind: Literal["published"]
+    layout: Literal["slamkit", "twist", "slm-scaling"] = setting(
+        is_about="whose files these are: slamkit's UnitLM (slprl/slam), those of textlesslib's"
+        " TWIST, or slm_scaling's TransformerLM (tiagoCuervo/gslm-scaling-…)"
+    )
+    tokeniser: Name = reference("tokenisers", is_about="whose units it was trained on")
+
+
+Model = Annotated[
+    PretrainedModel | AlignedModel | NgramModel | PublishedModel, Field(discriminator="kind")
+]
