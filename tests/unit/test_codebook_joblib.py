@@ -120,11 +120,12 @@ def test_a_converted_codebook_opens_with_its_hubert(tmp_path: Path) -> None:
     centroids, origin = codebook.read(output)
     np.testing.assert_array_equal(centroids, model.cluster_centers_)
     assert origin == codebook.Origin(
-        "hubert", 2, 6, 32, 25.0, files.sha256(weights), 0, 0, 40, files.sha256(source)
-    )
+        "hubert", 2, 6, 32, 25.0, files.sha256(weights), 0, 0, 40, files.sha256(source),
+        centre=(330 - 40) / 16_000,
+    )  # fmt: skip
     opened, there = tokenising.open_tokeniser(output, weights, {"device": "cpu", "threads": 1})
     assert (opened.layer, opened.padding, opened.frame_rate) == (2, 40, 25.0)
-    assert there.shape == (6, 32)
+    assert there.shape == (6, 32) and origin.centre == opened.centres(1)[0]
     before = output.read_bytes()
     convert({"layer": 2, "clusters": None, "padding": 40}, source, weights, output)
     assert output.read_bytes() == before

@@ -1,5 +1,6 @@
 """Interleaving: all words once, in order, as text or as the units of their times."""
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,12 @@ from slamflow.tables import alignments as alignments_table
 from slamflow.tables import packed as packed_table
 from slamflow.tables import speech as speech_table
 from slamflow.tables import units as units_table
-from slamflow.tokeniser import bpe, codebook, runs
+from slamflow.tokeniser import bpe, codebook, encoder, runs
 
 RATE = 25.0  # Hz
+CENTRE = 0.02  # s, of the first frame
+# MFCC; the pocket HuBERT, whose first frame sees 119 ms; the same with zeros before each wave
+WINDOWS = {"mfcc": (640, 0), "pocket": (1905, 0), "padded": (1905, 800)}
 CLUSTERS = 30
 POISSON = {"draw": "poisson", "span": 4, "share": 0.3}
 WORD = {"draw": "word", "switch": 0.2}
@@ -79,7 +83,7 @@ def tokenizer(folder: Path, corpus: Corpus) -> Tokenizer:
     bpe.train({"vocabulary": 280}, [corpus.speech], folder / "tokenizer.json", {})
     bpe.extract(folder / "tokenizer.json", corpus.speech, corpus.text)
     centroids = np.random.default_rng(0).normal(size=(CLUSTERS, 2))
-    origin = codebook.Origin("mfcc", 0, CLUSTERS, 2, RATE, "", 10, 0)
+    origin = codebook.Origin("mfcc", 0, CLUSTERS, 2, RATE, "", 10, 0, centre=CENTRE)
     codebook.write(centroids, origin, folder / "kmeans.safetensors")
     return bpe.load(folder / "tokenizer.json")
 
@@ -122,17 +126,22 @@ def test_words_change_with_their_probability() -> None:
     assert np.mean([speech[0] for speech in drawn]) == pytest.approx(0.5, abs=0.15)
 
 
+@pytest.mark.parametrize("window", WINDOWS)
 @pytest.mark.parametrize("config", [POISSON, WORD], ids=["poisson", "word"])
 def test_documents_give_back_words_and_units(
-    corpus: Corpus, tokenizer: Tokenizer, config: dict
+    corpus: Corpus, tokenizer: Tokenizer, config: dict, window: str
 ) -> None:
+    samples, padding = WINDOWS[window]
+    opened = encoder.Encoder(None, 0, 0.0, hop=640, window=samples, padding=padding)
     ids = Interleaved(CLUSTERS, tokenizer.get_vocab_size())
     assert ids.size == CLUSTERS + tokenizer.get_vocab_size() + 4
     words = spoken_words.read(corpus.speech)
-    made = interleaving.read(config, corpus.units, words, tokenizer, ids, RATE, seed=1)
+    times = opened.frame_rate, float(opened.centres(1)[0])
+    made = interleaving.read(config, corpus.units, words, tokenizer, ids, *times, seed=1)
     assert len(made) == len(corpus.utterances)
     spoken = total = 0
     for number, utterance in enumerate(corpus.utterances.values()):
+        centres = opened.centres(len(utterance["frames"]))
         tokens = made.tokens[made.offsets[number] : made.offsets[number + 1]].astype(int).tolist()
         assert tokens[0] == tokens[-1] == BOUNDARY and BOUNDARY not in tokens[1:-1]
         marks = [i for i, token in enumerate(tokens) if token >= ids.to_speech]
@@ -149,7 +158,8 @@ def test_documents_give_back_words_and_units(
             else:
                 assert tokens[begin] == ids.to_speech
                 heard = [token - UNITS for token in inside]
-                fits = [n for n in range(1, len(left) + 1) if plainly(utterance, left[:n]) == heard]
+                ends = range(1, len(left) + 1)
+                fits = [n for n in ends if plainly(utterance, centres, left[:n]) == heard]
                 assert fits, (begin, heard)
                 taken = next_text(tokens, end, ids, tokenizer, utterance["tokens"], place, fits)
                 spoken += taken
@@ -159,11 +169,10 @@ def test_documents_give_back_words_and_units(
     assert spoken / total == pytest.approx(0.3 if config is POISSON else 0.5, abs=0.1)
 
 
-def plainly(utterance: dict, words: list[dict]) -> list[int]:
+def plainly(utterance: dict, centres: np.ndarray, words: list[dict]) -> list[int]:
     """The units from the first word's beginning to the last one's end, frame by frame."""
     found: list[int] = []
-    for number, unit in enumerate(utterance["frames"].tolist()):
-        centre = (number + 0.5) / RATE
+    for centre, unit in zip(centres, utterance["frames"].tolist(), strict=True):
         inside = words[0]["start"] <= centre < words[-1]["end"]
         if inside and (not found or found[-1] != unit):
             found.append(unit)
@@ -195,11 +204,14 @@ def next_text(
 
 def test_short_words_have_a_unit() -> None:
     frames = np.array([5, 5, 6, 7, 7, 8])
-    heard = lambda *times: interleaving.within(frames, *times, RATE).tolist()  # noqa: E731
+    heard = lambda *times: interleaving.within(frames, *times, RATE, CENTRE).tolist()  # noqa: E731
     assert heard(0.0, 0.24) == [5, 6, 7, 8]
     assert heard(0.02, 0.02) == [5] and heard(0.085, 0.095) == [6]  # no frame's centre is inside
     assert heard(0.06, 0.10) == [5] and heard(0.061, 0.101) == [6]
     assert heard(0.23, 0.5) == [8] and heard(0.9, 1.0) == [8]  # past the last frame
+    late = lambda *times: interleaving.within(frames, *times, RATE, 0.0595).tolist()  # noqa: E731
+    assert late(0.0, 0.05) == [5] and late(0.0, 0.13) == [5]  # before the first frame's centre
+    assert late(0.06, 0.13) == [5] and late(0.1, 0.18) == [6, 7]
 
 
 def test_words_as_the_text_has_them() -> None:
@@ -240,6 +252,29 @@ def test_kinds_are_balanced(
     assert len(counts) == ids.size and sum(tokens) == counts[1:].sum()
 
 
+def test_the_codebook_says_when_frames_are(
+    folder: Path, corpus: Corpus, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    centroids, origin = codebook.read(folder / "kmeans.safetensors")
+    (tmp_path / "tokenizer.json").write_bytes((folder / "tokenizer.json").read_bytes())
+    ids = Interleaved(CLUSTERS, tokenizer.get_vocab_size())
+    words = spoken_words.read(corpus.speech)
+    packed = {}
+    for centre in (CENTRE, 0.0595):
+        codebook.write(centroids, replace(origin, centre=centre), tmp_path / "kmeans.safetensors")
+        table, _ = pack(tmp_path, [corpus], context=1024)
+        documents = [
+            tuple(filter(None, document))
+            for row, borders in zip(table["tokens"], table["borders"], strict=True)
+            for document in np.split(np.array(row.as_py()), borders.as_py()[1:])
+        ]
+        packed[centre] = {d for d in documents if d[1] >= ids.to_speech}
+        made = interleaving.read(POISSON, corpus.units, words, tokenizer, ids, RATE, centre, seed=1)
+        read = {tuple(t.tolist()) for t in np.split(made.tokens, made.offsets[1:-1])}
+        assert packed[centre] and packed[centre] <= read
+    assert packed[CENTRE] != packed[0.0595]
+
+
 def test_kinds_of_an_item_are_held_out_together(
     folder: Path, corpus: Corpus, tokenizer: Tokenizer
 ) -> None:
@@ -262,13 +297,13 @@ def test_order_and_other_corpora_change_nothing(
     backwards = tmp_path / "stories" / "0000.parquet"
     files.write_table(table.take(list(range(len(table)))[::-1]), backwards, units_table.SCHEMA)
     one, reverse = (
-        interleaving.read(POISSON, path, words, tokenizer, ids, RATE, 1)
+        interleaving.read(POISSON, path, words, tokenizer, ids, RATE, CENTRE, 1)
         for path in (corpus.units, backwards)
     )
     assert [t.tolist() for t in np.split(one.tokens, one.offsets[1:-1])] == [
         t.tolist() for t in np.split(reverse.tokens, reverse.offsets[1:-1])
     ][::-1]
-    different = interleaving.read(POISSON, corpus.units, words, tokenizer, ids, RATE, 2)
+    different = interleaving.read(POISSON, corpus.units, words, tokenizer, ids, RATE, CENTRE, 2)
     assert one.tokens.tolist() != different.tokens.tolist()
     first = pack(folder, [corpus, other])[0]
     assert first.equals(pack(folder, [other, corpus])[0])
@@ -296,4 +331,4 @@ def test_impossible_mixtures(folder: Path, corpus: Corpus, tokenizer: Tokenizer)
     with pytest.raises(
         ValueError, match=r"0000\.parquet: row 0 \(stories-0\) lasts .* every frame"
     ):
-        interleaving.read(POISSON, corpus.units, words, tokenizer, ids, 50.0, 1)
+        interleaving.read(POISSON, corpus.units, words, tokenizer, ids, 50.0, CENTRE, 1)

@@ -41,8 +41,9 @@ def test_same_codebook_again_from_other_shards_and_in_other_batches(
     assert centroids.shape == (12, 32 if weights else features.DIMENSION)
     identity = files.sha256(weights) if weights else ""
     assert origin == codebook.Origin(
-        kind, config["layer"], 12, centroids.shape[1], 25.0, identity, 1500, 3
-    )
+        kind, config["layer"], 12, centroids.shape[1], 25.0, identity, 1500, 3,
+        centre=330 / 16_000 if weights else 0.02,
+    )  # fmt: skip
     assert codebook.size(tmp_path / "0.safetensors") == 12
 
 
@@ -58,6 +59,7 @@ def test_padding_and_frame_rate_are_part_of_the_codebook(tmp_path: Path) -> None
         kmeans.fit(config, weights, [speech], path, ONE)
         opened, centroids = tokenising.open_tokeniser(path, weights, ONE)
         assert (opened.hop, opened.padding) == (hop, config["padding"])
+        assert codebook.read(path)[1].centre == opened.centres(1)[0]
         assert centroids.shape == (8, opened.dimension)
 
 
@@ -141,7 +143,7 @@ def test_a_layer_that_is_not_there(tmp_path: Path) -> None:
 
 def test_a_codebook_must_fit_what_it_is_used_with(tmp_path: Path) -> None:
     path = tmp_path / "kmeans.safetensors"
-    origin = codebook.Origin("hubert", 1, 3, 32, 25.0, "a" * 64, 10, 0)
+    origin = codebook.Origin("hubert", 1, 3, 32, 25.0, "a" * 64, 10, 0, centre=0.02)
     codebook.write(np.zeros((3, 32)), origin, path)
     assert codebook.read(path)[1] == origin
     codebook.check(origin, path, "a" * 64, 32)

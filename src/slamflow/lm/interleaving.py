@@ -68,7 +68,8 @@ def pack(
             if path.name not in tables:
                 raise ValueError(f"{path}: there are no words of it; give the speech of all shards")
             known = spoken_words.read(tables[path.name], aligned.get((corpus, path.name)))
-            parts.append(read(given, path, known, opened, ids, origin.frame_rate, seed))
+            times = origin.frame_rate, origin.centre
+            parts.append(read(given, path, known, opened, ids, *times, seed))
         if parts:
             corpora[f"{corpus}:{INTERLEAVED}"] = documents.joined(parts)
     for corpus, paths in documents.by_corpus(text).items():
@@ -88,6 +89,7 @@ def read(
     tokenizer: Tokenizer,
     ids: Interleaved,
     frame_rate: float,
+    centre: float,
     seed: int,
 ) -> Documents:
     """The utterances of a units table as interleaved documents; those without words are left out.
@@ -98,6 +100,7 @@ def read(
         config: see `spans.draw`.
         words: by id; see `spoken_words.read`.
         frame_rate: frames a second of the units' durations.
+        centre: s from an utterance's beginning to the centre of its first frame.
 
     Raises:
         ValueError: the units of an utterance do not last as long as it does.
@@ -118,7 +121,7 @@ def read(
             )
         rng = shares.generator(seed, units.parent.name, name)
         speech = spans.draw(config, len(found.labels), rng)
-        made.append(document(frames, found, speech, tokenizer, ids, frame_rate))
+        made.append(document(frames, found, speech, tokenizer, ids, frame_rate, centre))
         items.append(table["item"][row].as_py())
     offsets = np.cumsum([len(tokens) for tokens in made])
     return Documents(np.concatenate(made).astype(documents.width(ids.size)), offsets, items)
@@ -131,18 +134,20 @@ def document(
     tokenizer: Tokenizer,
     ids: Interleaved,
     frame_rate: float,
+    centre: float,
 ) -> np.ndarray:
     """The tokens of an interleaved document, int64 [tokens].
 
     Args:
         frames: a unit a frame.
         speech: which words are speech, bool [words].
-        frame_rate: Hz.
+        frame_rate, centre: see `read`.
     """
     parts: list[Sequence[int] | np.ndarray] = [[BOUNDARY]]
     for spoken, first, last in spans.runs(speech):
         if spoken:
-            heard = within(frames, words.starts[first], words.ends[last - 1], frame_rate)
+            times = words.starts[first], words.ends[last - 1]
+            heard = within(frames, *times, frame_rate, centre)
             parts += [[ids.to_speech], heard.astype(np.int64) + UNITS]
         else:
             text = " ".join(filter(None, words.labels[first:last]))
@@ -151,15 +156,21 @@ def document(
     return np.concatenate([*parts, [BOUNDARY]])
 
 
-def within(frames: np.ndarray, begin: float, end: float, frame_rate: float) -> np.ndarray:
-    """The units, without repeats, of the frames whose centres are in [begin, end) s, one at least.
+def within(
+    frames: np.ndarray, begin: float, end: float, frame_rate: float, centre: float
+) -> np.ndarray:
+    """The units, without repeats, of the frames whose centres are in [begin, end) s.
+
+    Where there is none, it is the unit of the frame whose centre is nearest to the middle.
 
     Args:
         frames: a unit a frame, [frames], one at least.
+        frame_rate, centre: see `read`.
     """
-    first, last = (int(np.ceil(time * frame_rate - 0.5)) for time in (begin, end))
+    before = centre * frame_rate  # frames
+    first, last = (max(0, int(np.ceil(time * frame_rate - before))) for time in (begin, end))
     if last <= first:
-        first = int((begin + end) / 2 * frame_rate)
+        first = max(0, int(np.floor((begin + end) / 2 * frame_rate - before + 0.5)))
     first = min(first, len(frames) - 1)
     heard = frames[first : max(last, first + 1)]
     return heard[np.append(True, heard[1:] != heard[:-1])]

@@ -5,7 +5,7 @@ lists the phones that are the units of a topline; `tokenizer.json` holds the BPE
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,8 @@ class Origin:
         seed: drew the frames and the first centroids; 0 if it was converted.
         padding: samples of zeros before and after each wave.
         converted: SHA-256 of the file that it was converted from; empty if it was fitted here.
+        centre: s from a wave's beginning to the middle of what its first frame sees, as in
+            `encoder.Encoder.centres`.
     """
 
     features: str
@@ -44,6 +46,7 @@ class Origin:
     seed: int
     padding: int = 0
     converted: str = ""
+    centre: float = field(kw_only=True)
 
 
 def write(centroids: np.ndarray, origin: Origin, path: Path) -> None:

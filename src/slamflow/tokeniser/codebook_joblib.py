@@ -64,6 +64,7 @@ def convert(config: Mapping[str, Any], source: Path, hubert: Path | None, output
         shape = json.loads(described.read_text(encoding="utf-8"))
         size, layers = int(shape["hidden_size"]), int(shape["num_hidden_layers"])
         hop = convolutions.hop(shape["conv_stride"])
+        window = convolutions.receptive(shape["conv_kernel"], shape["conv_stride"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{described}: does not describe a HuBERT ({error!r})") from None
     layer, wanted = int(config["layer"]), config.get("clusters")
@@ -78,6 +79,7 @@ def convert(config: Mapping[str, Any], source: Path, hubert: Path | None, output
         )
     if not 0 <= layer <= layers:
         raise ValueError(f"layer: {layer} is none of 0 to {layers}, those of {hubert}")
+    padding = int(config.get("padding") or 0)
     origin = codebook.Origin(
         features="hubert",
         layer=layer,
@@ -87,8 +89,9 @@ def convert(config: Mapping[str, Any], source: Path, hubert: Path | None, output
         hubert=files.sha256(hubert),
         frames=0,
         seed=0,
-        padding=int(config.get("padding") or 0),
+        padding=padding,
         converted=files.sha256(source),
+        centre=(window / 2 - padding) / convolutions.SAMPLING_RATE,
     )
     codebook.write(centroids, origin, output)
 

@@ -57,6 +57,7 @@ def fit(
         frames=wanted,
         seed=seed,
         padding=padding,
+        centre=float(opened.centres(1)[0]),
     )
     codebook.write(centroids, origin, output)
 
