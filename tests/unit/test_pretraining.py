@@ -104,6 +104,16 @@ def test_loss_is_the_mean_over_all_tokens_however_it_is_cut(packed: Path, tmp_pa
         torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-4)
 
 
+@pytest.mark.parametrize(("ranks", "most", "sizes"), [(1, 3, [2, 2]), (2, 32, [2, 2])])
+def test_ranks_compute_equally_many_rows(
+    ranks: int, most: int, sizes: list[int], packed: Path, tmp_path: Path
+) -> None:
+    config = {"init": training_job.INIT, "training": training_job.TRAINING}
+    place = Place(0, ranks, "cpu", None, {"micro_batch": most}, "test")
+    task = pretraining_task.Pretraining(config, packed, tmp_path, place)
+    assert [len(part) for part in task.micro_batches(0)] == sizes
+
+
 def test_transformers_opens_the_model(packed: Path, tmp_path: Path) -> None:
     task = make(packed, tmp_path)
     log = artefacts.pa.table({"step": [], "tokens": []})

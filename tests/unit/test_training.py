@@ -128,6 +128,27 @@ def test_a_batch_is_spread_over_the_ranks(ranks: int, machine: dict[str, int], s
     assert place.micro_batch(most=8, batch=12) == size
 
 
+@pytest.mark.parametrize(
+    ("batch", "most", "ranks", "sizes"),
+    [
+        (78, 32, 1, [26, 26, 26]),
+        (78, 32, 2, [20, 20, 19, 19]),
+        (156, 32, 2, [26] * 6),
+        (8, 8, 2, [4, 4]),
+        (4, 1, 3, [1, 1, 1, 1]),
+        (5, 9, 1, [5]),
+        (3, 100, 4, [1, 1, 1]),
+    ],
+)
+def test_micro_batches_are_even(batch: int, most: int, ranks: int, sizes: list[int]) -> None:
+    """No rank waits for another one's large micro-batch, and there are few shapes to compile."""
+    index = np.arange(batch) + 7
+    parts = order.parts(index, most, ranks)
+    assert [len(part) for part in parts] == sizes
+    assert list(np.concatenate(parts)) == list(index)
+    assert [list(part) for part in order.parts(list(index), most, ranks)] == list(map(list, parts))
+
+
 def test_every_epoch_takes_each_example_once() -> None:
     taken = np.concatenate([order.batch(step, 4, 10, seed=3) for step in range(15)])
     for epoch in np.split(taken, 6):

@@ -33,7 +33,7 @@ class Pretraining:
     ) -> None:
         training = config["training"]
         self.config, self.folder, self.device = config, folder, place.device
-        self.origin = place.origin
+        self.origin, self.ranks = place.origin, place.ranks
         self.rows, self.held_out, metadata = rows.read(packed)
         if not len(self.rows):
             raise ValueError(f"{packed}: has no training rows")
@@ -52,8 +52,7 @@ class Pretraining:
 
     def micro_batches(self, step: int) -> Sequence[np.ndarray]:
         """Row numbers."""
-        index = self._batch(step)
-        return [index[i : i + self.micro_batch] for i in range(0, len(index), self.micro_batch)]
+        return order.parts(self._batch(step), self.micro_batch, self.ranks)
 
     def weight(self, step: int) -> float:
         """The predicted tokens of the global batch."""

@@ -45,7 +45,7 @@ class Place:
     started: float = field(default_factory=time.monotonic)
 
     def micro_batch(self, most: int, batch: int) -> int:
-        """How much of a global `batch` is in memory at once.
+        """How much of a global `batch` is in memory at once, at most; see `order.parts`.
 
         What the machine says, else an equal share for each rank, cut where `most` is exceeded.
         """
