@@ -68,8 +68,8 @@ def pack(
             if path.name not in tables:
                 raise ValueError(f"{path}: there are no words of it; give the speech of all shards")
             known = spoken_words.read(tables[path.name], aligned.get((corpus, path.name)))
-            times = origin.frame_rate, origin.centre
-            parts.append(read(given, path, known, opened, ids, *times, seed))
+            frames = origin.frame_rate, origin.centre
+            parts.append(read(given, path, known, opened, ids, *frames, seed))
         if parts:
             corpora[f"{corpus}:{INTERLEAVED}"] = documents.joined(parts)
     for corpus, paths in documents.by_corpus(text).items():
