@@ -46,8 +46,9 @@ HEADS = "hidden_size 192 is no multiple of heads 5"
          "models.new.like: there is no models.slmm. Did you mean slm?"),
         ("model: {slm: {}}", "model: unknown key. Did you mean models?"),
         ("recipe: pokcet", "recipe: there is no recipes/pokcet.yaml. Did you mean pocket?"
-         " Shipped are crumb, hubert_base, hubert_pocket, pocket, pocket_full, real, slam,"
-         " slam_data, slam_day, slam_large, slam_scaled, slam_swag, tokeniser_sweep, twist_350m."),
+         " Shipped are crumb, hubert_base, hubert_pocket, pocket, pocket_full, real,"
+         " reproduce, slam, slam_data, slam_day, slam_large, slam_scaled, slam_swag,"
+         " tokeniser_sweep, twist_350m."),
     ],
 )  # fmt: skip
 def test_what_cannot_be_merged_is_one_line(text: str, line: str, root: Path) -> None:
@@ -77,7 +78,7 @@ def test_a_file_that_is_no_text(root: Path) -> None:
     [
         ("models: {slm: {init: {heads: 5}}}", f"models.slm.init: {HEADS}"),
         ("models: {slm: {kind: pretrai}}", "models.slm.kind: there is no pretrai, only pretrain,"
-         " align, ngram. Did you mean pretrain?"),
+         " align, ngram, published. Did you mean pretrain?"),
         ("models: {slm: {kind: null}}", "models.slm.kind: is missing"),
         ("corpora: {stories: {speech: null}}", "corpora.stories: text (source.kind: generated)"
          " needs a `speech` block"),
