@@ -5,11 +5,11 @@ from slamflow.benchmarks import scoring
 
 
 def main() -> None:
-    args = commandline.parser(__doc__, "model", "scores", several=("units",)).parse_args()
+    args = commandline.parser(__doc__, "model", "scores", several=("units", "speech")).parse_args()
     with logs.capture(args.log):
         model = args.model.parent
         label = f"score_benchmark {model.name} {args.scores.stem}"
-        scoring.score(args.config, model, args.units, args.scores, args.machine, label)
+        scoring.score(args.config, model, args.units, args.scores, args.machine, label, args.speech)
 
 
 if __name__ == "__main__":

@@ -5,9 +5,10 @@ from slamflow.benchmarks import ngram_scoring
 
 
 def main() -> None:
-    args = commandline.parser(__doc__, "model", "scores", several=("units",)).parse_args()
+    args = commandline.parser(__doc__, "model", "scores", several=("units", "speech")).parse_args()
     with logs.capture(args.log):
-        ngram_scoring.score(args.config, args.model.parent, args.units, args.scores, args.machine)
+        model = args.model.parent
+        ngram_scoring.score(args.config, model, args.units, args.scores, args.machine, args.speech)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from slamflow import files
-from slamflow.benchmarks import conventions
+from slamflow.benchmarks import conventions, pairs_table
 from slamflow.tables import scores as scores_table
 
 Member = tuple[str, int, str, str, float, int]  # item, rendition, role, group, nll, tokens
@@ -61,7 +61,7 @@ def only(results: list[conventions.Result], group: str = "all") -> conventions.R
 def test_mean_and_sum_differ_where_lengths_do(tmp_path: Path) -> None:
     # the longer positive is likelier a token, the shorter negative in all
     path = scores_file(tmp_path / "s", pair("i", (10.0, 10), (9.0, 5)))
-    pairs = conventions.read_pairs(path)
+    pairs = pairs_table.read(path)
     assert only(conventions.summarise(pairs, "slamkit-mean")).value == 1.0
     assert only(conventions.summarise(pairs, "slamkit-sum")).value == 0.0
 
@@ -74,14 +74,14 @@ def test_ties_count_a_half_in_spite_of_rounding(tmp_path: Path) -> None:
         for member in pair(f"i{place}", (good * term, good), (bad * term, bad))
     ]
     members += pair("order", (0.1 + 0.2 + 0.3, 3), (0.3 + 0.2 + 0.1, 3))
-    pairs = conventions.read_pairs(scores_file(tmp_path / "s", members))
+    pairs = pairs_table.read(scores_file(tmp_path / "s", members))
     result = only(conventions.summarise(pairs, "slamkit-mean"))
     assert (result.value, result.low, result.high) == (0.5, 0.5, 0.5)
 
 
 def test_fewer_units_win_with_sums_of_equal_terms(tmp_path: Path) -> None:
     members = pair("short", (2.0, 2), (3.0, 3)) + pair("long", (4.0, 4), (3.0, 3))
-    pairs = conventions.read_pairs(scores_file(tmp_path / "s", members))
+    pairs = pairs_table.read(scores_file(tmp_path / "s", members))
     assert conventions.outcomes(pairs, "slamkit-sum")["outcome"].tolist() == [0.0, 1.0]
 
 
@@ -89,7 +89,7 @@ def test_files_or_items_are_averaged(tmp_path: Path) -> None:
     # item a: three renditions, all right; item b: one rendition, wrong
     members = [member for r in range(3) for member in pair("a", *RIGHT, rendition=r)]
     members += pair("b", *WRONG)
-    pairs = conventions.read_pairs(scores_file(tmp_path / "s", members))
+    pairs = pairs_table.read(scores_file(tmp_path / "s", members))
     slamkit = only(conventions.summarise(pairs, "slamkit-mean"))
     zerospeech = only(conventions.summarise(pairs, "zerospeech-mean"))
     assert (slamkit.value, slamkit.items) == (0.75, 2)
@@ -101,7 +101,7 @@ def test_zerospeech_counts_each_voice_of_an_item_once(tmp_path: Path) -> None:
     members = [*pair("a", *WRONG, 0), *pair("a", *WRONG, 1), *pair("a", *RIGHT, 2)]
     voices = {0: "low", 1: "low", 2: "high"}
     path = scores_file(tmp_path / "s.parquet", members, voices=voices)
-    pairs = conventions.read_pairs(path)
+    pairs = pairs_table.read(path)
     assert only(conventions.summarise(pairs, "zerospeech-mean")).value == 0.5
     assert only(conventions.summarise(pairs, "slamkit-mean")).value == pytest.approx(1 / 3)
 
@@ -109,7 +109,7 @@ def test_zerospeech_counts_each_voice_of_an_item_once(tmp_path: Path) -> None:
 def test_macro_average_and_groups(tmp_path: Path) -> None:
     members = [member for i in range(9) for member in pair(f"a{i}", *RIGHT, group="x")]
     members += pair("b", *WRONG, group="y")
-    pairs = conventions.read_pairs(scores_file(tmp_path / "s", members))
+    pairs = pairs_table.read(scores_file(tmp_path / "s", members))
     macro = conventions.summarise(pairs, "slamkit-mean", "macro")
     assert [(each.group, each.metric, each.value, each.items) for each in macro] == [
         ("all", "macro_accuracy", 0.5, 10),
@@ -121,7 +121,7 @@ def test_macro_average_and_groups(tmp_path: Path) -> None:
 
 def test_one_group_has_no_rows_of_its_own(tmp_path: Path) -> None:
     path = scores_file(tmp_path / "s", pair("a", *RIGHT, group="x"))
-    assert len(conventions.summarise(conventions.read_pairs(path), "slamkit-mean")) == 1
+    assert len(conventions.summarise(pairs_table.read(path), "slamkit-mean")) == 1
 
 
 def test_order_of_rows_does_not_matter(tmp_path: Path) -> None:
@@ -138,10 +138,7 @@ def test_order_of_rows_does_not_matter(tmp_path: Path) -> None:
             group=f"g{i % 3}",
         )
     ]
-    read = [
-        conventions.read_pairs(scores_file(tmp_path / f"{seed}", members, seed))
-        for seed in range(3)
-    ]
+    read = [pairs_table.read(scores_file(tmp_path / f"{seed}", members, seed)) for seed in range(3)]
     for convention in conventions.CONVENTIONS:
         first, *others = [conventions.summarise(pairs, convention, "macro") for pairs in read]
         assert all(other == first for other in others)
@@ -168,7 +165,7 @@ def test_order_of_rows_does_not_matter(tmp_path: Path) -> None:
 def test_bad_pairs_name_item_and_file(tmp_path: Path, members: list[Member], message: str) -> None:
     path = scores_file(tmp_path / "bad.parquet", members)
     with pytest.raises(ValueError, match=r"bad\.parquet: .*" + message):
-        conventions.read_pairs(path)
+        pairs_table.read(path)
 
 
 @pytest.mark.parametrize("name", ["topic-{:04d}{}", "topic-{:06d}"])
@@ -179,8 +176,8 @@ def test_couples_move_together(tmp_path: Path, name: str) -> None:
         item = name.format(couple, letter) if "}{" in name else name.format(place)
         members += pair(item, *(RIGHT if couple % 3 else WRONG))
     path = scores_file(tmp_path / "s", members)
-    alone = only(conventions.summarise(conventions.read_pairs(path), "slamkit-mean"))
-    pairs = conventions.read_pairs(path, "couple")
+    alone = only(conventions.summarise(pairs_table.read(path), "slamkit-mean"))
+    pairs = pairs_table.read(path, "couple")
     together = only(conventions.summarise(pairs, "slamkit-mean"))
     assert pairs.groupby("cluster").size().tolist() == [2] * 30
     assert together.items == alone.items == 60
@@ -191,7 +188,7 @@ def test_couples_move_together(tmp_path: Path, name: str) -> None:
 def test_couple_without_a_number_is_an_error(tmp_path: Path) -> None:
     path = scores_file(tmp_path / "s", pair("word", *RIGHT))
     with pytest.raises(ValueError, match="item `word` does not end in a number"):
-        conventions.read_pairs(path, "couple")
+        pairs_table.read(path, "couple")
 
 
 def test_paired_difference_is_narrower_than_either(tmp_path: Path) -> None:
@@ -201,8 +198,8 @@ def test_paired_difference_is_narrower_than_either(tmp_path: Path) -> None:
         right = generator.random() < 0.55
         base += pair(f"i{i}", *(RIGHT if right else WRONG))
         better += pair(f"i{i}", *(RIGHT if right or generator.random() < 0.1 else WRONG))
-    a = conventions.read_pairs(scores_file(tmp_path / "a", better))
-    b = conventions.read_pairs(scores_file(tmp_path / "b", base))
+    a = pairs_table.read(scores_file(tmp_path / "a", better))
+    b = pairs_table.read(scores_file(tmp_path / "b", base))
     result = conventions.paired_difference(a, b, "slamkit-mean")
     values = [only(conventions.summarise(pairs, "slamkit-mean")).value for pairs in (a, b)]
     assert result.value == pytest.approx(values[0] - values[1])
@@ -212,7 +209,7 @@ def test_paired_difference_is_narrower_than_either(tmp_path: Path) -> None:
 
 
 def test_difference_of_other_items_is_an_error(tmp_path: Path) -> None:
-    a = conventions.read_pairs(scores_file(tmp_path / "a", pair("a", *RIGHT)))
-    b = conventions.read_pairs(scores_file(tmp_path / "b", pair("b", *RIGHT)))
+    a = pairs_table.read(scores_file(tmp_path / "a", pair("a", *RIGHT)))
+    b = pairs_table.read(scores_file(tmp_path / "b", pair("b", *RIGHT)))
     with pytest.raises(ValueError, match="not scored on the same items"):
         conventions.paired_difference(a, b, "slamkit-mean")

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 
 from slamflow import files
-from slamflow.benchmarks import conventions
+from slamflow.benchmarks import conventions, pairs_table
 from slamflow.corpora.listing import salmon, slamkit, storycloze, zerospeech
 from slamflow.corpora.recorded import audio as recordings
 from slamflow.tables import downloads as downloads_table
@@ -142,7 +142,7 @@ def test_voices_of_an_item_are_averaged_before_items(lexical: Path, tmp_path: Pa
     ]  # fmt: skip
     table = pa.Table.from_pylist(scored, scores_table.SCHEMA)
     files.write_table(table, tmp_path / "scores.parquet", scores_table.SCHEMA)
-    pairs = conventions.read_pairs(tmp_path / "scores.parquet")
+    pairs = pairs_table.read(tmp_path / "scores.parquet")
     results = {it.group: it for it in conventions.summarise(pairs, "zerospeech-sum")}
     assert results["all"].value == pytest.approx((0.5 + 1 + 0 + 0) / 4)
     assert (results["oov"].value, results["1-5"].value, results["6-20"].value) == (0.5, 1.0, 0.0)

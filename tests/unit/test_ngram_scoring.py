@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from slamflow import files
-from slamflow.benchmarks import conventions, ngram_scoring
+from slamflow.benchmarks import conventions, ngram_scoring, pairs_table
 from slamflow.lm import ngram, rows
 from slamflow.tables import packed as packed_table
 from slamflow.tables import scores as scores_table
@@ -84,15 +84,15 @@ def test_terms_are_those_of_the_model(tmp_path: Path, packed: Path, order: int) 
 
 
 def test_order_0_is_the_length_baseline(tmp_path: Path, packed: Path) -> None:
-    pairs = conventions.read_pairs(scored(tmp_path, packed, 0, PAIRS))
+    pairs = pairs_table.read(scored(tmp_path, packed, 0, PAIRS))
     assert conventions.outcomes(pairs, "slamkit-sum")["outcome"].tolist() == [0.5, 1.0, 1.0]
     assert conventions.outcomes(pairs, "slamkit-mean")["outcome"].tolist() == [0.5, 0.5, 0.5]
 
 
 def test_unigram_does_not_hear_the_order(tmp_path: Path, packed: Path) -> None:
-    pairs = conventions.read_pairs(scored(tmp_path, packed, 1, PAIRS))
+    pairs = pairs_table.read(scored(tmp_path, packed, 1, PAIRS))
     assert conventions.outcomes(pairs, "slamkit-mean")["outcome"].iloc[0] == 0.5
-    pairs = conventions.read_pairs(scored(tmp_path, packed, 2, PAIRS))
+    pairs = pairs_table.read(scored(tmp_path, packed, 2, PAIRS))
     assert conventions.outcomes(pairs, "slamkit-mean")["outcome"].iloc[0] == 1.0
 
 

@@ -204,8 +204,8 @@ def test_likelihood_that_is_not_finite_names_model_and_id(model: Path, tmp_path:
 
 
 def test_other_start_token_is_refused(model: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="start is 'eos'"):
-        scoring.score({"start": "eos"}, model, [], tmp_path / "out.parquet", {})
+    with pytest.raises(ValueError, match="start is 'sos' and must be one of bos, eos, none"):
+        scoring.score({"start": "sos"}, model, [], tmp_path / "out.parquet", {})
 
 
 def test_other_modality_is_refused(model: Path, tmp_path: Path) -> None:

@@ -1,16 +1,25 @@
 """From likelihoods of utterances to the accuracy of a benchmark, by named conventions.
 
-A convention has a score of an utterance (minus the mean NLL a predicted token, or minus their sum;
-the end token counts as a token) and an averaging:
+A convention has a score of an utterance (minus the mean NLL a scored token, or minus their sum),
+the tokens that are scored, what a tie counts, and an averaging. All is computed from the scores
+table, but for the start token, which needs a pass of its own (`scoring: {start: …}`):
 
-- `slamkit-mean`, `slamkit-sum`: mean over files, every rendition being an item of its own;
-- `zerospeech-mean`, `zerospeech-sum`: mean over an item's renditions of one voice, over its voices,
-  then over items.
+| | start | first unit | end | tie | mean over |
+|---|---|---|---|---|---|
+| `slamkit-mean`, `slamkit-sum` | bos | yes | yes | ½ | files, every rendition by itself |
+| `zerospeech-mean`, `zerospeech-sum` | bos | yes | yes | ½ | renditions, voices, items |
+| `slm-scaling` (mean) | eos | yes | no | ½ | renditions, voices, items |
+| `slm-scaling-cloze` (mean) | eos | yes | no | 0 | the same; its StoryCloze |
+| `salmon-mean`, `salmon-sum` | none | no | no | ½ | files |
+| `conditional-mean`, `conditional-sum` | bos | no prompt | yes | ½ | files |
 
-A pair counts 1 if the positive scores higher, 0.5 on a tie, else 0.
+slamkit is that of Maimon and others (2025), whose default is the mean; ZeroSpeech that of the
+official evaluation (Nguyen and others, 2020), which leaves the score to the submission; slm-scaling
+that of Cuervo and Marxer (2024), whose sBLIMP is the macro average over phenomena; SALMon that of
+Maimon and others (2024), which leaves sum or mean to the model. The last two score what follows the
+prompt, given the prompt, where its end is known. A pair counts 1 if the positive scores higher.
 """
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,24 +27,37 @@ import numpy as np
 import pandas as pd
 
 from slamflow import files
-from slamflow.benchmarks import intervals
+from slamflow.benchmarks import intervals, pairs_table
 from slamflow.tables import scores as scores_table
 
 TIE = 1e-9  # relative: sums of equal terms in another order differ by rounding only
 CHANCE = 0.5
-COUPLE = re.compile(r"^(.*?)(\d+)([a-z]?)$")
-CLUSTERS = ("item", "couple")
+STARTS = {"bos", "eos", "none"}
 AVERAGES = ("micro", "macro")
 ALL = "all"  # the group that is the whole benchmark
+KNOWN = "in-vocabulary"  # of the official sWUGGY, the bands of words that LibriSpeech has
+BANDS, UNHEARD = ("1-5", "6-20", "21-100", ">100"), "oov"
 
 
 @dataclass(frozen=True)
 class Convention:
-    """How utterances are scored (`mean` or `sum`) and averaged (over `files` or `items`)."""
+    """How utterances are scored and averaged.
+
+    Attributes:
+        score: `mean` or `sum`.
+        over: `files` or `items`.
+        start: of the pass, `bos`, `eos` or `none`.
+        first, end, prompt: whether the first unit, the end token and the prompt are scored.
+        tie: what a pair counts whose members score alike.
+    """
 
     score: str
     over: str
     start: str = "bos"
+    first: bool = True
+    end: bool = True
+    prompt: bool = True
+    tie: float = 0.5
 
 
 CONVENTIONS = {
@@ -43,6 +65,12 @@ CONVENTIONS = {
     "slamkit-sum": Convention("sum", "files"),
     "zerospeech-mean": Convention("mean", "items"),
     "zerospeech-sum": Convention("sum", "items"),
+    "slm-scaling": Convention("mean", "items", start="eos", end=False),
+    "slm-scaling-cloze": Convention("mean", "items", start="eos", end=False, tie=0.0),
+    "salmon-mean": Convention("mean", "files", start="none", first=False, end=False),
+    "salmon-sum": Convention("sum", "files", start="none", first=False, end=False),
+    "conditional-mean": Convention("mean", "files", prompt=False),
+    "conditional-sum": Convention("sum", "files", prompt=False),
 }
 
 
@@ -58,92 +86,42 @@ class Result:
     items: int
 
 
-def read_pairs(path: Path, cluster: str = "item", start: str = "bos") -> pd.DataFrame:
-    """Match the two members of every item and rendition of a scores table, by their keys.
-
-    Args:
-        path: the scores table.
-        cluster: what moves together in the bootstrap: `item`, or `couple`, mirrored items that
-            exchange their endings or mistakes; they are named `x-12a` and `x-12b`, or have
-            the numbers 2k and 2k + 1, as those of the generators.
-        start: the pass that is read.
-
-    Returns:
-        A row a pair, sorted by item and rendition: item, rendition, group, cluster, speaker (the
-        positive's), and nll and tokens of both members (`_positive`, `_negative`).
+def read(path: Path, cluster: str = "item") -> dict[str, pd.DataFrame]:
+    """The pairs of a scores table for each convention that it has the terms for.
 
     Raises:
-        ValueError: a member is missing or occurs twice, or its group differs from its partner's;
-            it names the item and the file.
+        ValueError: see `pairs_table.read`.
     """
-    table = files.read_table(path, scores_table.SCHEMA).to_pandas()
-    table = table[table["start"] == start]
-    if table.empty:
-        raise ValueError(f"{path}: has no utterances scored with start `{start}`; make it anew")
-    table[["group", "speaker"]] = table[["group", "speaker"]].fillna("")
-    key = ["item", "rendition"]
-    strange = table[~table["role"].isin(["positive", "negative"])]
-    if len(strange):
-        row = strange.iloc[0]
-        raise ValueError(
-            f"{path}: `{row['id']}` has the role {row['role']!r}; a corpus of pairs has only "
-            "positive and negative members"
-        )
-    twice = table[table.duplicated([*key, "role"])]
-    if len(twice):
-        row = twice.iloc[0]
-        raise ValueError(
-            f"{path}: item `{row['item']}`, rendition {row['rendition']} has two {row['role']} "
-            "members; give each pair an item of its own"
-        )
-    members = [
-        table.loc[table["role"] == role, [*key, "group", "speaker", "nll", "tokens"]]
-        for role in ("positive", "negative")
-    ]
-    pairs = members[0].merge(
-        members[1], on=key, how="outer", suffixes=("_positive", "_negative"), indicator="found"
-    )
-    alone = pairs[pairs["found"] != "both"]
-    if len(alone):
-        row = alone.iloc[0]
-        lacking = "negative" if row["found"] == "left_only" else "positive"
-        raise ValueError(
-            f"{path}: item `{row['item']}`, rendition {row['rendition']} has no {lacking} member "
-            f"({len(alone)} such pairs); see results/rejected/ for utterances that were left out"
-        )
-    groups = pairs.groupby("item")[["group_positive", "group_negative"]].nunique().max(axis=1)
-    different = pairs[
-        (pairs["group_positive"] != pairs["group_negative"]) | pairs["item"].map(groups).gt(1)
-    ]
-    if len(different):
-        row = different.iloc[0]
-        raise ValueError(f"{path}: item `{row['item']}` lies in more than one group")
-    pairs["group"], pairs["speaker"] = pairs["group_positive"], pairs["speaker_positive"]
-    pairs["cluster"] = cluster_of(pairs["item"], cluster, path)
-    columns = [f"{name}_{role}" for name in ("nll", "tokens") for role in ("positive", "negative")]
-    pairs = pairs[[*key, "group", "cluster", "speaker", *columns]]
-    return pairs.sort_values(key, ignore_index=True)
+    passes = set(files.read_table(path, scores_table.SCHEMA, ["start"])["start"].to_pylist())
+    if not passes or scores_table.BOTH in passes:
+        passes |= {"bos", "eos"}
+    by_start = {start: pairs_table.read(path, cluster, start) for start in sorted(passes & STARTS)}
+    return {
+        name: by_start[rule.start]
+        for name, rule in CONVENTIONS.items()
+        if rule.start in by_start
+        and (rule.prompt or by_start[rule.start].filter(like="prompt_").notna().all(axis=None))
+    }
 
 
-def cluster_of(items: pd.Series, rule: str, path: Path) -> pd.Series:
-    """The cluster of each item.
+def named(convention: str) -> Convention:
+    """The convention of a name.
 
     Raises:
-        ValueError: the rule is unknown, or `couple` meets an item that does not end in a number.
+        ValueError: there is none.
     """
-    if rule == "item":
-        return items
-    if rule != "couple":
-        raise ValueError(f"cluster is {rule!r} and must be one of {', '.join(CLUSTERS)}")
-    found = items.str.extract(COUPLE)
-    if found.isna().any(axis=None):
+    if convention not in CONVENTIONS:
         raise ValueError(
-            f"{path}: item `{items[found[0].isna()].iloc[0]}` does not end in a number, so "
-            "`cluster: couple` cannot find its partner; use `cluster: item`"
+            f"convention is {convention!r} and must be one of {', '.join(CONVENTIONS)}"
         )
-    number = found[1].astype("int64")
-    number = number.where(found[2] != "", number // 2)
-    return found[0] + number.astype(str)
+    return CONVENTIONS[convention]
+
+
+def needs(convention: str) -> str:
+    """What a convention asks of the scores, for people."""
+    rule = named(convention)
+    start = f"`scoring: {{start: {rule.start}}}`"
+    return start if rule.prompt else f"{start} and speech whose words are known"
 
 
 def outcomes(pairs: pd.DataFrame, convention: str) -> pd.DataFrame:
@@ -156,30 +134,43 @@ def outcomes(pairs: pd.DataFrame, convention: str) -> pd.DataFrame:
     Raises:
         ValueError: there is no such convention.
     """
-    if convention not in CONVENTIONS:
-        raise ValueError(
-            f"convention is {convention!r} and must be one of {', '.join(CONVENTIONS)}"
-        )
-    rule = CONVENTIONS[convention]
+    rule = named(convention)
     positive, negative = (
-        -pairs[f"nll_{role}"] / (pairs[f"tokens_{role}"] if rule.score == "mean" else 1)
-        for role in ("positive", "negative")
+        score(pairs_table.member(pairs, role), rule) for role in ("positive", "negative")
     )
     tie = (positive - negative).abs() <= TIE * np.maximum(positive.abs(), negative.abs())
     item = ["item", "group", "cluster"]
     counted = pairs[[*item, "speaker"]].copy()
-    counted["outcome"] = np.where(tie, 0.5, (positive > negative).astype(np.float64))
+    counted["outcome"] = np.where(tie, rule.tie, (positive > negative).astype(np.float64))
     if rule.over == "items":
         voices = counted.groupby([*item, "speaker"])["outcome"].mean()
         return voices.groupby(item).mean().reset_index()
     return counted[[*item, "outcome"]]
 
 
+def score(terms: pd.DataFrame, rule: Convention) -> pd.Series:
+    """The score of each utterance, the higher the likelier; that of no tokens is 0.
+
+    Args:
+        terms: `pairs_table.TERMS`; what is not known is not taken off.
+    """
+    nll, tokens = terms["nll"], terms["tokens"]
+    for scored, part in ((rule.first, "first"), (rule.end, "end"), (rule.prompt, "prompt")):
+        if not scored:
+            known = terms[f"{part}_nll"].notna()
+            nll = nll - terms[f"{part}_nll"].fillna(0.0)
+            tokens = tokens - (terms["prompt_tokens"].fillna(0) if part == "prompt" else known)
+    return -nll.where(tokens > 0, 0.0) / (tokens.clip(lower=1) if rule.score == "mean" else 1)
+
+
 def summarise(pairs: pd.DataFrame, convention: str, average: str = "micro") -> list[Result]:
     """Accuracy of the whole benchmark, then of each group where there are several.
 
+    Where the groups are the official frequency bands, those of words that LibriSpeech has are
+    together the group `in-vocabulary`, too.
+
     Args:
-        pairs: from `read_pairs`.
+        pairs: from `pairs_table.read`.
         convention: its name.
         average: `micro` (metric `accuracy`), or `macro`, the mean over groups of the group's
             accuracy (metric `macro_accuracy`), whose bootstrap draws within groups.
@@ -187,6 +178,9 @@ def summarise(pairs: pd.DataFrame, convention: str, average: str = "micro") -> l
     counted = outcomes(pairs, convention)
     results = [_result(counted, ALL, average)]
     names = sorted(set(counted["group"]))
+    known = counted[counted["group"].isin(BANDS)]
+    if UNHEARD in names and len(known):
+        results.append(_result(known, KNOWN, "micro"))
     if len(names) > 1:
         results += [_result(counted[counted["group"] == name], name, "micro") for name in names]
     return results
@@ -198,14 +192,15 @@ def paired_difference(
     """Accuracy of `a` minus accuracy of `b` on the same pairs, with a paired bootstrap interval.
 
     Args:
-        scores_a, scores_b: pairs of two models on one benchmark, from `read_pairs`.
+        scores_a, scores_b: pairs of two models on one benchmark, from `pairs_table.read`.
         convention: its name.
         average: as for `summarise`.
 
     Raises:
-        ValueError: the two were not scored on the same items and renditions.
+        ValueError: the two were not scored on the same items and renditions, or not among the
+            same ids.
     """
-    key = ["item", "rendition", "group", "cluster"]
+    key = ["item", "rendition", "group", "cluster", "modality"]
     if not scores_a[key].equals(scores_b[key]):
         raise ValueError("the two models were not scored on the same items; score both anew")
     counted = outcomes(scores_a, convention)

@@ -9,19 +9,27 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file
 
-from slamflow.benchmarks import utterances
+from slamflow.benchmarks import prompts, utterances
 from slamflow.lm.vocabulary import UNITS, Layout
 
 
-def score(config: dict, model: Path, units: Sequence[Path], output: Path, machine: dict) -> None:
+def score(
+    config: dict,
+    model: Path,
+    units: Sequence[Path],
+    output: Path,
+    machine: dict,
+    speech: Sequence[Path] = (),
+) -> None:
     """Write the scores table of one n-gram model on one benchmark.
 
     Args:
-        config: the `scoring` block: `start` (`bos`).
+        config: the `scoring` block: `start` (`bos` and `eos` are one token; `none`).
         model: folder with the model.safetensors that `slamflow.lm.ngram` writes.
         units: the units tables of the benchmark's corpus.
         output: path of the scores table.
         machine: nothing is read from it.
+        speech: the speech tables of the corpus, for the ends of prompts; see `prompts.boundaries`.
 
     Raises:
         ValueError: units outside the model's vocabulary, ids that occur twice, likelihoods that
@@ -30,9 +38,10 @@ def score(config: dict, model: Path, units: Sequence[Path], output: Path, machin
     start = utterances.check_start(config)
     name = Path(model).name
     probabilities = load_file(Path(model) / "model.safetensors")["log_probabilities"]
-    spoken = utterances.read(units, Layout(len(probabilities) - UNITS), name)
+    ids = Layout(len(probabilities) - UNITS)
+    spoken = utterances.read(units, ids, name, start, prompts.boundaries(speech))
     terms = likelihoods(probabilities, spoken.distinct)
-    utterances.write(spoken, terms, start, output, name)
+    utterances.write(spoken, terms, "all", output, name)
 
 
 def likelihoods(probabilities: np.ndarray, sequences: Sequence[np.ndarray]) -> utterances.Terms:
@@ -43,11 +52,10 @@ def likelihoods(probabilities: np.ndarray, sequences: Sequence[np.ndarray]) -> u
             the preceding token first.
         sequences: int64 arrays.
     """
-    total, first, end = (np.full(len(sequences), np.nan) for _ in range(3))
-    for index, tokens in enumerate(sequences):
-        before, after = tokens[:-1], tokens[1:]
-        terms = -(probabilities[after] if probabilities.ndim == 1 else probabilities[before, after])
-        total[index], end[index] = terms.sum(), terms[-1]
-        if len(terms) > 1:
-            first[index] = terms[0]
-    return utterances.Terms(total, first, end)
+    unigram = probabilities.ndim == 1
+    return utterances.Terms(
+        [
+            -(probabilities[s[1:]] if unigram else probabilities[s[:-1], s[1:]]).astype(np.float64)
+            for s in sequences
+        ]
+    )

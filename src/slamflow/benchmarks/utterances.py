@@ -1,6 +1,6 @@
 """What every scorer shares: utterances as token sequences in, rows of the scores table out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,13 +8,15 @@ import numpy as np
 import pyarrow as pa
 
 from slamflow import files
+from slamflow.benchmarks import prompts
 from slamflow.lm.vocabulary import Layout
 from slamflow.tables import scores as scores_table
 from slamflow.tables import units as units_table
 
-STARTS = ("bos",)  # names of the start tokens that a pass can have
+STARTS = ("bos", "eos", "none")  # what a pass can begin with
 MODALITIES = ("all", "units")  # the ids among which a pass takes probabilities
 KEPT = ["id", "item", "role", "group", "speaker", "rendition"]
+UNKNOWN = -1  # units of a prompt
 
 
 @dataclass(frozen=True)
@@ -25,29 +27,40 @@ class Utterances:
         rows: the columns that go into the scores table as they are, a row an utterance.
         distinct: the different token sequences `<S> u1 … un <S>`, each int64 [n + 2], as the
             model's layout has them, sorted by length and then by tokens, so that their order does
-            not depend on the files'.
+            not depend on the files'. With `start: none` they lack the first `<S>`.
         which: int64 [rows], the sequence of each row. Equal utterances share one sequence, so
             that they tie exactly whatever the batch.
+        prompts: int64 [rows], units of each row's prompt, or UNKNOWN.
+        start: the start token as the scores table names it.
     """
 
     rows: pa.Table
     distinct: list[np.ndarray]
     which: np.ndarray
+    prompts: np.ndarray
+    start: str
 
 
 @dataclass(frozen=True)
 class Terms:
-    """Negative log-likelihoods in nats, float64, an entry a sequence.
+    """−ln p of each predicted token in nats, a float64 array [tokens] a sequence."""
 
-    Attributes:
-        total: sum over all predicted tokens, the end token included.
-        first: the first unit's term, NaN for a sequence without units.
-        end: the end token's term.
-    """
+    tokens: list[np.ndarray]
 
-    total: np.ndarray
-    first: np.ndarray
-    end: np.ndarray
+    @property
+    def total(self) -> np.ndarray:
+        """The sum over all predicted tokens, the end token included, [sequences]."""
+        return np.array([terms.sum() for terms in self.tokens])
+
+    @property
+    def first(self) -> np.ndarray:
+        """The first unit's term, NaN for a sequence without units, [sequences]."""
+        return np.array([terms[0] if len(terms) > 1 else np.nan for terms in self.tokens])
+
+    @property
+    def end(self) -> np.ndarray:
+        """The end token's term, [sequences]."""
+        return np.array([terms[-1] for terms in self.tokens])
 
 
 def check_start(config: dict) -> str:
@@ -59,7 +72,7 @@ def check_start(config: dict) -> str:
     start = config.get("start", "bos")
     if start not in STARTS:
         raise ValueError(f"scoring: start is {start!r} and must be one of {', '.join(STARTS)}")
-    return start
+    return str(start)
 
 
 def check_modality(config: dict) -> str:
@@ -75,25 +88,36 @@ def check_modality(config: dict) -> str:
     return str(modality)
 
 
-def read(paths: Sequence[Path], ids: Layout, model: str) -> Utterances:
+def read(
+    paths: Sequence[Path],
+    ids: Layout,
+    model: str,
+    start: str = "bos",
+    boundaries: Mapping[str, float] | None = None,
+) -> Utterances:
     """Read the units tables of a benchmark.
 
     Args:
         ids: those of the model.
         model: its name, for errors.
+        start: of STARTS.
+        boundaries: from `prompts.boundaries`; used where units cover the time of an utterance,
+            which phones, without silence, do not.
 
     Raises:
-        ValueError: a unit that the model has not, a row without a list of units, or two rows of
-            one id; it names the file and the row.
+        ValueError: a unit that the model has not, a row without a list of units, without any where
+            there is no start token, or two rows of one id; it names the file and the row.
     """
-    tables, tokens = [], []
+    tables, tokens, ends = [], [], []
+    before = {"bos": [ids.start], "eos": [ids.end], "none": []}[start]
     seen: set[str] = set()
     for path in paths:
         table = files.read_table(path, units_table.SCHEMA)
         tables.append(table.select(KEPT))
-        for row, (key, units) in enumerate(
-            zip(table["id"].to_pylist(), lists_of(table["units"]), strict=True)
-        ):
+        timed = b"precision" in (table.schema.metadata or {})
+        columns = (table["id"].to_pylist(), table["duration"].to_pylist())
+        lists = (lists_of(table[name]) for name in ("units", "durations"))
+        for row, (key, duration, units, frames) in enumerate(zip(*columns, *lists, strict=True)):
             if units is None:
                 raise ValueError(f"{path}: row {row} (`{key}`) has no list of units; make it anew")
             if key in seen:
@@ -108,8 +132,18 @@ def read(paths: Sequence[Path], ids: Layout, model: str) -> Utterances:
                     f"only {ids.units} units; score it with units of the tokeniser "
                     "that it was trained on"
                 )
-            spoken = units.astype(np.int64) + ids.offset
-            tokens.append(np.concatenate([[ids.start], spoken, [ids.end]]))
+            if not len(units) and not before:
+                raise ValueError(
+                    f"{path}: row {row} (`{key}`) has no units, so that without a start token "
+                    "nothing is predicted; use `scoring: {start: bos}`"
+                )
+            tokens.append(
+                np.concatenate(
+                    [before, units.astype(np.int64) + ids.offset, [ids.end]], dtype=np.int64
+                )
+            )
+            at = boundaries.get(key) if boundaries and timed and frames is not None else None
+            ends.append(UNKNOWN if at is None else prompts.units_before(at, frames, duration))
     if not tokens:
         names = ", ".join(str(path) for path in paths)
         raise ValueError(f"{names}: no utterances to score")
@@ -117,7 +151,9 @@ def read(paths: Sequence[Path], ids: Layout, model: str) -> Utterances:
     distinct = sorted(by_content.values(), key=lambda sequence: (len(sequence), sequence.tolist()))
     place = {sequence.tobytes(): index for index, sequence in enumerate(distinct)}
     which = np.array([place[sequence.tobytes()] for sequence in tokens], np.int64)
-    return Utterances(pa.concat_tables(tables), distinct, which)
+    same = start != "none" and ids.start == ids.end
+    named = scores_table.BOTH if same else start
+    return Utterances(pa.concat_tables(tables), distinct, which, np.array(ends, np.int64), named)
 
 
 def lists_of(column: pa.ChunkedArray) -> list[np.ndarray | None]:
@@ -131,31 +167,36 @@ def lists_of(column: pa.ChunkedArray) -> list[np.ndarray | None]:
     return entries
 
 
-def write(utterances: Utterances, terms: Terms, start: str, output: Path, model: str) -> None:
+def write(utterances: Utterances, terms: Terms, modality: str, output: Path, model: str) -> None:
     """Write the scores table: the rows in the order in which they were read.
 
     Raises:
         ValueError: a likelihood is not finite; it names the model and the utterance.
     """
-    total, first, end = (
-        values[utterances.which] for values in (terms.total, terms.first, terms.end)
-    )
-    lengths = np.array([len(sequence) for sequence in utterances.distinct])[utterances.which]
-    without_units = lengths == 2
-    finite = np.isfinite(total) & np.isfinite(end) & (np.isfinite(first) | without_units)
+    which = utterances.which
+    finite = np.array([np.isfinite(each).all() for each in terms.tokens])[which]
     if not finite.all():
         key = utterances.rows["id"][int(np.argmin(finite))].as_py()
         raise ValueError(
             f"{model}: the likelihood of `{key}` is not finite ({int((~finite).sum())} of "
             f"{len(finite)} utterances); the weights are damaged or training diverged"
         )
+    counts = np.array(list(map(len, terms.tokens)))[which]
+    none = utterances.start == "none"
+    # the first unit is predicted from the start token, the first term is the second unit's else
+    unknown = utterances.prompts == UNKNOWN
+    predicted = np.maximum(utterances.prompts - none, 0)
+    prompt = [terms.tokens[at][:end].sum() for at, end in zip(which, predicted, strict=True)]
     table = utterances.rows
     for name, values in (
-        ("start", pa.array([start] * len(total), pa.string())),
-        ("nll", pa.array(total)),
-        ("tokens", pa.array((lengths - 1).astype(np.int32))),
-        ("first_nll", pa.array(first, mask=without_units)),
-        ("end_nll", pa.array(end)),
+        ("start", pa.array([utterances.start] * len(which), pa.string())),
+        ("modality", pa.array([modality] * len(which), pa.string())),
+        ("nll", pa.array(terms.total[which])),
+        ("tokens", pa.array(counts.astype(np.int32))),
+        ("first_nll", pa.array(terms.first[which], mask=(counts == 1) | none)),
+        ("end_nll", pa.array(terms.end[which])),
+        ("prompt_nll", pa.array(np.array(prompt), mask=unknown)),
+        ("prompt_tokens", pa.array(predicted.astype(np.int32), mask=unknown)),
     ):
         table = table.append_column(name, values)
     files.write_table(table, output, scores_table.SCHEMA)

@@ -2,8 +2,10 @@
 
 `eval.tsv` has a row a model, benchmark, group and convention, in percent. `group` is `all` or a
 phenomenon or band; `metric` is `accuracy`, or `macro_accuracy` where the benchmark is averaged
-over its groups; `n` counts different items. `default` is true on the rows of the convention that
-the config names for the benchmark. Units' quality stands below, as benchmark `units:<tokeniser>`
+over its groups; `n` counts different items. `convention` ends in `among units` where a model that
+knows text, too, was asked for likelihoods among units. `default` is true on the rows of the
+convention that the config names for the benchmark. A benchmark has the rows of all conventions
+that its scores suit. Units' quality stands below, as benchmark `units:<tokeniser>`
 with the tokeniser and `mfcc` (MFCC k-means of the same K) as models. Metrics are `pnmi`,
 `phone_purity` and `cluster_purity` (between 0 and 1) over frames of phones (convention `phones`)
 or over all frames (`with-silence`, without intervals), `units_a_second`, and the errors of units
@@ -40,7 +42,7 @@ _MEASURES: list[tuple[str, str, tuple[str, ...], tuple[str, ...]]] = [
 LENGTH = "slamkit-sum"  # an order-0 model is the length baseline only if terms are summed
 FAIR = (45.0, 55.0)  # percent, for models that cannot know the answer
 
-Pairs = dict[tuple[str, str], pd.DataFrame]
+Pairs = dict[str, pd.DataFrame]  # by convention
 
 
 def collect(
@@ -68,12 +70,12 @@ def collect(
     Raises:
         ValueError: scores that are missing, damaged or do not pair up; it names file and item.
     """
-    read: Pairs = {}
+    read: dict[tuple[str, str], Pairs] = {}
     for model, benchmark in config["evaluate"]:
         if (model, benchmark) not in scores:
             raise ValueError(f"no scores of model {model} on benchmark {benchmark} were given")
         cluster = config["benchmarks"][benchmark].get("cluster", "item")
-        read[model, benchmark] = conventions.read_pairs(scores[model, benchmark], cluster)
+        read[model, benchmark] = conventions.read(scores[model, benchmark], cluster)
     rows = [row for key in read for row in _rows(config, key, read[key])]
     rows += [row for name in qualities for row in _quality(name, qualities[name])]
     table = pd.DataFrame(rows, columns=COLUMNS)
@@ -83,25 +85,47 @@ def collect(
     return "\n\n".join([*overview(table, differences), *leaks(table, config)])
 
 
-def _rows(config: dict, key: tuple[str, str], pairs: pd.DataFrame) -> Iterator[dict[str, Any]]:
+def _rows(config: dict, key: tuple[str, str], pairs: Pairs) -> Iterator[dict[str, Any]]:
     """Rows of one model on one benchmark, the default convention first."""
     metrics = config["benchmarks"][key[1]]
-    default = metrics.get("convention", "slamkit-mean")
-    if config.get("orders", {}).get(key[0]) == 0:
-        default = LENGTH
-    for convention in sorted(conventions.CONVENTIONS, key=lambda name: name != default):
-        for result in conventions.summarise(pairs, convention, metrics.get("average", "micro")):
+    default = _default(config, key, pairs)
+    for convention in sorted(pairs, key=lambda name: name != default):
+        found = pairs[convention]
+        for result in conventions.summarise(found, convention, metrics.get("average", "micro")):
             yield {
                 "model": key[0],
                 "benchmark": key[1],
                 "group": result.group,
                 "metric": result.metric,
-                "convention": convention,
+                "convention": _named(convention, found),
                 "default": str(convention == default).lower(),
                 **_numbers("value", result),
                 "n": str(result.items),
                 "chance": f"{100 * conventions.CHANCE:.0f}",
             }
+
+
+def _default(config: dict, key: tuple[str, str], pairs: Pairs) -> str:
+    """The convention that a benchmark names; of the length baseline, one that sums.
+
+    Raises:
+        ValueError: its scores lack what that convention needs.
+    """
+    default = str(config["benchmarks"][key[1]].get("convention", "slamkit-mean"))
+    if default not in pairs:
+        raise ValueError(
+            f"benchmark {key[1]}: the scores of {key[0]} do not suit the convention {default!r}: "
+            f"it needs {conventions.needs(default)}; or choose one of {', '.join(pairs)}"
+        )
+    if config.get("orders", {}).get(key[0]) == 0:
+        return LENGTH if LENGTH in pairs else default.replace("-mean", "-sum")
+    return default
+
+
+def _named(convention: str, pairs: pd.DataFrame) -> str:
+    """A convention and, where a model knows other ids, too, whether units alone were choices."""
+    among_units = (pairs["modality"] == "units").any()
+    return f"{convention} among units" if among_units else convention
 
 
 def _numbers(name: str, result: conventions.Result) -> dict[str, str]:
@@ -112,19 +136,19 @@ def _numbers(name: str, result: conventions.Result) -> dict[str, str]:
     return {key: f"{round(100 * value, digits) + 0.0:.{digits}f}" for key, value in values.items()}
 
 
-def _differences(config: dict, read: Pairs) -> Iterator[dict[str, Any]]:
+def _differences(config: dict, read: Mapping[tuple[str, str], Pairs]) -> Iterator[dict[str, Any]]:
     for model, benchmark in read:
         against = config.get("aligned", {}).get(model)
         if (against, benchmark) not in read:
             continue
-        metrics = config["benchmarks"][benchmark]
-        default = metrics.get("convention", "slamkit-mean")
-        for convention in sorted(conventions.CONVENTIONS, key=lambda name: name != default):
+        average = config["benchmarks"][benchmark].get("average", "micro")
+        pairs, base = read[model, benchmark], read[against, benchmark]
+        default = _default(config, (model, benchmark), pairs)
+        for convention in sorted(
+            pairs.keys() & base.keys(), key=lambda name: (name != default, name)
+        ):
             result = conventions.paired_difference(
-                read[model, benchmark],
-                read[against, benchmark],
-                convention,
-                metrics.get("average", "micro"),
+                pairs[convention], base[convention], convention, average
             )
             yield {
                 "model": model,
@@ -132,7 +156,7 @@ def _differences(config: dict, read: Pairs) -> Iterator[dict[str, Any]]:
                 "benchmark": benchmark,
                 "group": result.group,
                 "metric": result.metric,
-                "convention": convention,
+                "convention": _named(convention, pairs[convention]),
                 **_numbers("difference", result),
                 "n": str(result.items),
             }

@@ -2,6 +2,8 @@
 
 import pyarrow as pa
 
+BOTH = "<S>"  # the start token of models for which `bos` and `eos` are one id
+
 SCHEMA = pa.schema(
     [
         ("id", pa.string()),
@@ -10,10 +12,13 @@ SCHEMA = pa.schema(
         ("group", pa.string()),
         ("speaker", pa.string()),
         ("rendition", pa.int32()),  # members of one item are compared within a rendition
-        ("start", pa.string()),  # the start token of this pass
+        ("start", pa.string()),  # the start token of this pass: bos, eos, BOTH, or none
+        ("modality", pa.string()),  # probabilities among units, or all ids where there are others
         ("nll", pa.float64()),  # sum over all predicted tokens, in nats, end token included
         ("tokens", pa.int32()),  # how many those are
-        ("first_nll", pa.float64()),  # the first unit's term
+        ("first_nll", pa.float64()),  # the first unit's term, null where it is not predicted
         ("end_nll", pa.float64()),  # the end token's term
+        ("prompt_nll", pa.float64()),  # sum over the prompt, null where its end is not known
+        ("prompt_tokens", pa.int32()),
     ]
 )
