@@ -1,6 +1,5 @@
 """What the training loop asks of pretraining."""
 
-import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import pyarrow as pa
 import torch
 from torch.nn import functional
 
-from slamflow.lm import architecture, borders, inputs, rows
+from slamflow.lm import architecture, borders, flops, inputs, rows
 from slamflow.training import artefacts, order
 from slamflow.training.rank import Place
 
@@ -67,25 +66,9 @@ class Pretraining:
         return f"training rows {' '.join(map(str, micro_batch))}"
 
     def flops(self, step: int) -> float:
-        """Floating-point operations of update `step`: 6 P a token + 12 L H d n² a document.
-
-        P are the parameters of matrix products, L layers, H heads of size d, n a document's
-        tokens. As is the custom, a causal mask is not counted, nor PAD (Chowdhery and others
-        2022, arXiv 2204.02311, appendix B).
-        """
+        """FLOP of an update."""
         lengths = self.rows.lengths(self._batch(step)).astype(float)
-        config = self.model.config.get_text_config()
-        width = (
-            getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        )
-        pairs = config.num_hidden_layers * config.num_attention_heads * width
-        return float(6 * self.products * lengths.sum() + 12 * pairs * (lengths**2).sum())
-
-    @functools.cached_property
-    def products(self) -> int:
-        """The parameters of matrix products: all matrices, but no look-up tables."""
-        modules = [m for m in self.model.modules() if not isinstance(m, torch.nn.Embedding)]
-        return sum(p.numel() for m in modules for p in m.parameters(recurse=False) if p.ndim == 2)
+        return float(flops.update(self.model, lengths.sum(), (lengths**2).sum() / 2))
 
     @torch.inference_mode()
     def validate(self, module: torch.nn.Module) -> dict[str, float]:

@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional
 from transformers import PreTrainedModel
 
+from slamflow.lm import flops as work
 from slamflow.preference.packing import Packed
 from slamflow.preference.reading import Preferences
 
@@ -26,16 +27,8 @@ def answers(model: torch.nn.Module, packed: Packed, pairs: int) -> torch.Tensor:
 
 
 def flops(model: PreTrainedModel, pairs: Preferences) -> np.ndarray:
-    """FLOP of each pair in an update, [pairs].
-
-    A token takes 6 for each weight of a matrix that it is multiplied by (2 forwards, 4 backwards),
-    and 12 a layer and dimension for each token that it sees; see `packing` for what that is.
-    """
-    weights = sum(p.numel() for p in model.parameters() if p.ndim == 2)
-    if not model.config.tie_word_embeddings:
-        weights -= model.get_input_embeddings().weight.numel()  # looked up, not multiplied
+    """FLOP of each pair in an update, [pairs], as `lm.flops` counts them; see `packing`."""
     own = pairs.counted - pairs.whole - pairs.common[:, None]
     trunk = pairs.lengths - own.sum(1)
     seen = trunk**2 / 2 + (own * (trunk[:, None] + own / 2)).sum(1)
-    width = model.config.num_hidden_layers * model.config.hidden_size
-    return np.asarray(6.0 * weights * pairs.lengths + 12.0 * width * seen)
+    return np.asarray(work.update(model, pairs.lengths, seen))
