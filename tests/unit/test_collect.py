@@ -216,3 +216,35 @@ def test_missing_scores_are_named(tmp_path: Path, scores: dict[tuple[str, str], 
     del scores["slm", "topic"]
     with pytest.raises(ValueError, match="no scores of model slm on benchmark topic"):
         collect(tmp_path, scores)
+
+
+def test_a_convention_that_the_scores_do_not_suit(
+    tmp_path: Path, scores: dict[tuple[str, str], Path]
+) -> None:
+    outputs = (tmp_path / "eval.tsv", tmp_path / "comparisons.tsv")
+    config = {**CONFIG, "benchmarks": {**BENCHMARKS, "topic": {"convention": "salmon-mean"}}}
+    message = (
+        r"benchmark topic: the scores of slm-dpo do not suit the convention 'salmon-mean': it needs"
+        r" `scoring: {start: none}`; or choose one of slamkit-mean"
+    )
+    with pytest.raises(ValueError, match=message):
+        tables.collect(config, scores, {}, *outputs)
+    assert not outputs[0].exists()
+
+
+def test_likelihoods_among_units_are_another_convention(
+    tmp_path: Path, scores: dict[tuple[str, str], Path]
+) -> None:
+    for model in ("slm", "slm-dpo"):
+        path = scores[model, "topic"]
+        rows = files.read_table(path, scores_table.SCHEMA).to_pylist()
+        masked = [row | {"modality": "units", "start": "<S>"} for row in rows]
+        table = pa.Table.from_pylist(masked, scores_table.SCHEMA)
+        files.write_table(table, path, scores_table.SCHEMA)
+    table, compared = collect(tmp_path, scores)
+    rows = table[table["benchmark"] == "topic"]
+    assert rows["convention"].str.endswith(" among units").all()
+    assert rows["convention"].iloc[0] == "slamkit-mean among units" and rows["default"].iloc[0]
+    assert "slm-scaling among units" in rows["convention"].tolist()
+    assert compared["convention"].str.endswith(" among units").sum() == 6
+    assert not table.loc[table["benchmark"] != "topic", "convention"].str.contains("among").any()

@@ -109,6 +109,7 @@ def test_modality_decides_among_which_ids(interleaved: Path, tmp_path: Path, mod
     scoring.score({"modality": modality}, interleaved, [path], output, {"device": "cpu"})
     rows = files.read_table(output, scores_table.SCHEMA).to_pylist()
     among = UNITS + 2 if modality == "units" else None
+    assert {(row["start"], row["modality"]) for row in rows} == {("<S>", modality)}
     for row, spoken in zip(rows, units, strict=True):
         nll, tokens, first, end = plainly(interleaved, spoken, among)
         assert row["tokens"] == tokens
@@ -116,6 +117,37 @@ def test_modality_decides_among_which_ids(interleaved: Path, tmp_path: Path, mod
         assert row["end_nll"] == pytest.approx(end, rel=1e-4, abs=1e-5)
         if spoken:
             assert row["first_nll"] == pytest.approx(first, rel=1e-4, abs=1e-5)
+
+
+@pytest.mark.parametrize("start", ["bos", "eos", "none"])
+def test_start_token_and_ids_of_another_layout(tmp_path: Path, start: str) -> None:
+    """Units from 0, then EOS, BOS and padding."""
+    ids = {"unit_offset": 0, "end": UNITS, "boundary": UNITS + 1, "pad": UNITS + 2, "units": UNITS}
+    model = small(tmp_path / "other", UNITS + 3, **ids)
+    units, output = drawn(12), tmp_path / "scores.parquet"
+    path = units_file(tmp_path / "u.parquet", units)
+    scoring.score({"start": start}, model, [path], output, {"device": "cpu"})
+    network = Qwen2ForCausalLM.from_pretrained(model).double().eval()
+    before = {"bos": [UNITS + 1], "eos": [UNITS], "none": []}[start]
+    for row, spoken in zip(
+        files.read_table(output, scores_table.SCHEMA).to_pylist(), units, strict=True
+    ):
+        tokens = torch.tensor([[*before, *spoken, UNITS]])
+        with torch.no_grad():
+            chances = network(tokens).logits[0].log_softmax(-1)
+        terms = [-chances[at, token].item() for at, token in enumerate(tokens[0, 1:])]
+        assert (row["start"], row["modality"], row["tokens"]) == (start, "all", len(terms))
+        assert row["nll"] == pytest.approx(sum(terms), rel=1e-5)
+        assert row["end_nll"] == pytest.approx(terms[-1], rel=1e-4, abs=1e-5)
+        first = None if start == "none" else pytest.approx(terms[0], rel=1e-4, abs=1e-5)
+        assert row["first_nll"] == first
+        assert row["prompt_nll"] is row["prompt_tokens"] is None
+
+
+def test_without_start_token_there_must_be_units(model: Path, tmp_path: Path) -> None:
+    path = units_file(tmp_path / "u.parquet", [[1], []])
+    with pytest.raises(ValueError, match=r"u\.parquet: row 1 \(`u1`\) has no units"):
+        scoring.score({"start": "none"}, model, [path], tmp_path / "out.parquet", {})
 
 
 def test_modality_of_a_model_that_knows_only_units(model: Path, tmp_path: Path) -> None:

@@ -19,8 +19,8 @@ def write(config: dict, scores: Path, output: Path) -> None:
         output: `{lexical,syntactic}/{dev,test}.txt`.
 
     Raises:
-        ValueError: no such convention, scores that do not suit it, a file without its partner, or a name
-            that would be two words.
+        ValueError: no such convention, scores that do not suit it, a file without its partner, or
+            a name that would be two words.
     """
     rule = conventions.named(config["convention"])
     pairs_table.read(scores, start=rule.start)  # nothing is missing

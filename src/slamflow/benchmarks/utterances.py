@@ -109,7 +109,7 @@ def read(
             there is no start token, or two rows of one id; it names the file and the row.
     """
     tables, tokens, ends = [], [], []
-    before = {"bos": [ids.start], "eos": [ids.end], "none": []}[start]
+    before = np.array({"bos": [ids.start], "eos": [ids.end], "none": []}[start], np.int64)
     seen: set[str] = set()
     for path in paths:
         table = files.read_table(path, units_table.SCHEMA)
@@ -132,16 +132,13 @@ def read(
                     f"only {ids.units} units; score it with units of the tokeniser "
                     "that it was trained on"
                 )
-            if not len(units) and not before:
+            if not len(units) and not len(before):
                 raise ValueError(
                     f"{path}: row {row} (`{key}`) has no units, so that without a start token "
                     "nothing is predicted; use `scoring: {start: bos}`"
                 )
-            tokens.append(
-                np.concatenate(
-                    [before, units.astype(np.int64) + ids.offset, [ids.end]], dtype=np.int64
-                )
-            )
+            spoken = units.astype(np.int64) + ids.offset
+            tokens.append(np.concatenate([before, spoken, np.array([ids.end])]))
             at = boundaries.get(key) if boundaries and timed and frames is not None else None
             ends.append(UNKNOWN if at is None else prompts.units_before(at, frames, duration))
     if not tokens:
