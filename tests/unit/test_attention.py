@@ -6,7 +6,7 @@ import torch
 import training_job
 from torch.nn import functional
 
-from slamflow.lm import architecture, attention, inputs, rows
+from slamflow.lm import architecture, attention, borders, inputs, rows
 
 VOCABULARY = training_job.CLUSTERS + 2
 
@@ -51,3 +51,21 @@ def test_blocks_keep_less_for_the_backward_pass() -> None:
     ):
         attention._causal(*given, 1.0)
     assert sum(sizes) < 0.6 * 2 * 1024**2
+
+
+@pytest.mark.parametrize(
+    ("kind", "has"), [("gemma2", "softcap"), ("vaultgemma", "softcap"), ("gpt_oss", "s_aux")]
+)
+def test_what_products_cannot_do_is_refused(kind: str, has: str) -> None:
+    """Soft-capping is not visible in initial weights, but would be lost in training."""
+    model = architecture.build({**training_job.INIT, "architecture": kind}, VOCABULARY, 64)
+    with pytest.raises(ValueError, match=f"init: {kind} .*its attention has {has}.*architecture"):
+        borders.reader(model, "cpu")
+    assert model.config._attn_implementation != attention.NAME
+
+
+def test_without_soft_capping_the_same_architecture_is_trained() -> None:
+    init = {**training_job.INIT, "architecture": "gemma2"}
+    init["options"] = {"attn_logit_softcapping": None}
+    model = architecture.build(init, VOCABULARY, 64)
+    assert borders.reader(model, "cpu") is inputs.in_one_row

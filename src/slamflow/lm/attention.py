@@ -4,7 +4,7 @@ The processor's fused kernel is several times slower in training than the produc
 it knows no documents: given a mask, it computes all pairs of a row's tokens.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,6 +16,11 @@ NAME = "documents"
 LONGEST = 1024  # tokens: beyond, the pairs of a document's tokens would take too much memory
 WHOLE = 384  # tokens: up to here, blocks cost as much as they save
 BLOCK = 128  # queries that are computed together, beyond
+UNKNOWN = {  # what transformers may ask of an attention, and how to do without it
+    "softcap": ": set attn_logit_softcapping to null",
+    "s_aux": "",
+    "position_bias": "",
+}
 
 
 def by_documents(model: PreTrainedModel) -> None:
@@ -43,7 +48,11 @@ def _attend(
 
     Returns:
         [rows, tokens, heads, size].
+
+    Raises:
+        ValueError: see `refuse`.
     """
+    refuse(settings)
     length = query.shape[2]
     if attention_mask is not None or key.shape[2] != length or (not documents and length > LONGEST):
         return sdpa_attention_forward(
@@ -63,6 +72,17 @@ def _attend(
             q, k, v = (tensor.unflatten(1, pair).transpose(0, 1) for tensor in part)
             found.append(_causal(q, k, v, scaling).transpose(1, 2).flatten(0, 1))
         return torch.cat(found)[None], None
+
+
+def refuse(settings: Mapping[str, Any]) -> None:
+    """Some architectures have more in their attention than products and a softmax.
+
+    Raises:
+        ValueError: it is one of UNKNOWN.
+    """
+    for name, repair in UNKNOWN.items():
+        if settings.get(name) is not None:
+            raise ValueError(f"its attention has {name}, which is not computed here{repair}")
 
 
 def _causal(

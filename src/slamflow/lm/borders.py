@@ -36,6 +36,7 @@ def reader(model: PreTrainedModel, device: str) -> Reader:
     masked = functools.partial(inputs.tensors, device="cpu")
     kind, training = model.config.model_type, model.training
     model.eval()
+    why = ""
     try:
         alone = _alone(model)
         if device == "cpu":
@@ -44,8 +45,8 @@ def reader(model: PreTrainedModel, device: str) -> Reader:
                 attention.by_documents(model)
                 if _apart(model, inputs.in_one_row, alone):
                     return inputs.in_one_row
-            except ERRORS:  # it has an attention of its own
-                pass
+            except ERRORS as error:  # it has an attention of its own
+                why = f" ({pretrained.reason(error)})"
             model.set_attn_implementation(before)
         if _apart(model, masked, alone):
             return functools.partial(inputs.tensors, device=device)
@@ -57,7 +58,7 @@ def reader(model: PreTrainedModel, device: str) -> Reader:
     finally:
         model.train(training)
     raise ValueError(
-        f"init: {kind} does not keep the documents of a packed row apart; choose another"
+        f"init: {kind} does not keep the documents of a packed row apart{why}; choose another"
         " architecture"
     )
 

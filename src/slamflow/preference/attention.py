@@ -7,6 +7,8 @@ import torch
 from torch.nn import functional
 from transformers import AttentionInterface, PreTrainedModel
 
+from slamflow.lm.attention import refuse
+
 NAME = "preferences"
 LONGEST = 1024  # tokens of a block: beyond, all its pairs of tokens at once take too much memory
 
@@ -36,7 +38,11 @@ def _attend(
 
     Returns:
         [1, tokens, heads, size].
+
+    Raises:
+        ValueError: see `refuse`.
     """
+    refuse(settings)
     assert masks and query.shape[0] == 1 and attention_mask is None
     shared = query.shape[1] // key.shape[1]
     if shared > 1:

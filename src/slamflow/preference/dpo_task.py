@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from slamflow import files
 from slamflow.lm import saved
-from slamflow.preference import attention, likelihood, packing, reading
+from slamflow.preference import borders, likelihood, packing, reading
 from slamflow.tables import references as references_table
 from slamflow.training import artefacts, order
 from slamflow.training.device import send
@@ -57,7 +57,7 @@ class Alignment:
         self.config, self.folder, self.device = config, folder, place.device
         self.origin, self.ranks = place.origin, place.ranks
         self.model = saved.load(base)
-        attention.by_blocks(self.model)
+        borders.by_blocks(self.model)
         self.pairs = reading.read(pairs, self.model.config.vocab_size)
         table = files.read_table(references, references_table.SCHEMA)
         if table["id"].to_pylist() != self.pairs.ids:

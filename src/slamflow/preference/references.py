@@ -10,7 +10,7 @@ import torch
 
 from slamflow import files, logs
 from slamflow.lm import saved
-from slamflow.preference import attention, likelihood, packing, reading
+from slamflow.preference import borders, likelihood, packing, reading
 from slamflow.tables import references as references_table
 from slamflow.training.device import prepare
 
@@ -23,7 +23,8 @@ def score(folder: Path, pairs: Path, output: Path, machine: Mapping[str, Any], l
         label: for progress lines.
 
     Raises:
-        ValueError: units that the model does not know, or a likelihood that is not finite.
+        ValueError: units that the model does not know, an architecture that does not keep packed
+            answers apart, or a likelihood that is not finite.
     """
     device = prepare(machine)
     model = saved.load(folder).to(device)
@@ -39,7 +40,7 @@ def score(folder: Path, pairs: Path, output: Path, machine: Mapping[str, Any], l
 @torch.inference_mode()
 def of(model: Any, pairs: reading.Preferences, device: str, label: str) -> np.ndarray:
     """Log-probabilities of all answers, [pairs, 2]: chosen, rejected; float64."""
-    attention.by_blocks(model)
+    borders.by_blocks(model)
     scores, done = np.zeros((len(pairs), 2)), 0
     progress = logs.Progress(label, len(pairs), "pairs")
     place = packing.room(pairs.lengths, device, None, len(pairs))
