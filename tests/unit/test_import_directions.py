@@ -20,6 +20,7 @@ LAYERS = (
     {"alignment"},
     {"lm"},
     {"preference"},
+    {"vocoder"},
     {"benchmarks"},
     {"report"},
 )

@@ -1,0 +1,135 @@
+"""What the training loop asks of a mel vocoder's training."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch.nn.utils.rnn import pad_sequence
+
+from slamflow.training import artefacts, order
+from slamflow.training.device import send
+from slamflow.training.rank import Place
+from slamflow.vocoder import durations, mel, mel_data
+
+MICRO_FRAMES = {"cpu": 2000, "cuda": 50_000}  # of a micro-batch, unless the machine says otherwise
+
+
+class UnitsToMels:
+    """Mean absolute error of log-mels, and squared error of durations; see `loop.Task`.
+
+    Its measures are means over frames of units:
+    - `loss`: `mel` + `duration_weight` × `duration`;
+    - `mel`: |difference| of log-mels (nats);
+    - `duration`: (difference of ln(count + 1))², summed over units.
+    """
+
+    measures = ("loss", "mel", "duration")
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        units: int,
+        hop: int,
+        tokeniser: str,
+        data: Path,
+        folder: Path,
+        place: Place,
+    ) -> None:
+        training, shape = config["training"], config["architecture"]
+        self.config, self.folder, self.device = config, folder, place.device
+        self.origin, self.seed = place.origin, int(training.get("seed", 0))
+        self.data, self.ratio = mel_data.Data.open(data), hop // mel.STEP
+        held_out = round(float(config.get("held_out", 0.0)) * len(self.data))
+        self.examples = len(self.data) - held_out
+        if not self.examples:
+            raise ValueError("held_out: leaves no utterance to train on; lower it")
+        self.weight_of_durations = float(training.get("duration_weight", 1.0))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            self.model = mel.UnitMel(
+                mel.MelConfig(
+                    units=units,
+                    hop=hop,
+                    tokeniser=tokeniser,
+                    voice=config.get("voice"),
+                    sampling_rate=mel.SAMPLING_RATE,
+                    **{key: int(shape[key]) for key in ("size", "layers", "mel_layers", "kernel")},
+                )
+            )
+        with torch.no_grad():  # so that it begins with the voice's mean
+            some = self.data.mels[: 1 << 16].astype(np.float32)
+            self.model.project.bias.copy_(torch.from_numpy(some.mean(0)))
+        lengths = self.data.lengths
+        mean = lengths[: self.examples].mean() * hop / mel.SAMPLING_RATE
+        self.batch = max(1, round(float(training["batch_seconds"]) / mean))
+        self.step_tokens = round(self.batch * lengths[: self.examples].mean())
+        most = MICRO_FRAMES["cpu" if place.device == "cpu" else "cuda"] / lengths.max()
+        self.micro_batch = place.micro_batch(max(1, int(most)), self.batch)
+
+    def micro_batches(self, step: int) -> Sequence[np.ndarray]:
+        """Numbers of utterances, those of like length together."""
+        index = self._batch(step)
+        index = index[np.argsort(self.data.lengths[index], kind="stable")]
+        return [index[i : i + self.micro_batch] for i in range(0, len(index), self.micro_batch)]
+
+    def weight(self, step: int) -> float:
+        """The frames of a step."""
+        return float(self.data.lengths[self._batch(step)].sum())
+
+    def forward(self, model: torch.nn.Module, micro_batch: np.ndarray) -> dict[str, torch.Tensor]:
+        """Sums over frames of `measures`."""
+        taken = [self.data.utterance(int(index), self.ratio) for index in micro_batch]
+        units = _batched([units for units, _, _ in taken], self.device)
+        counts = _batched([counts for _, counts, _ in taken], self.device)
+        frames = _batched([np.repeat(units, counts) for units, counts, _ in taken], self.device)
+        wanted = _batched([mels for *_, mels in taken], self.device)
+        sizes = send(np.array([len(units) for units, _, _ in taken]), self.device)
+        lengths = send(self.data.lengths[micro_batch], self.device)
+        made, lasting = model(frames, lengths, units, sizes)
+        off = (made.float() - wanted).abs().mean(2, keepdim=True)
+        far = (off * durations.mask(lengths * self.ratio, off.shape[1])).sum() / self.ratio
+        wrong = (lasting.float() - counts.float().log1p()).square()
+        late = (wrong * durations.mask(sizes, wrong.shape[1])[:, :, 0]).sum()
+        return {"loss": far + self.weight_of_durations * late, "mel": far, "duration": late}
+
+    def name(self, micro_batch: np.ndarray) -> str:
+        """Numbers of utterances, in the order drawn."""
+        return f"utterances {' '.join(map(str, micro_batch))}"
+
+    @torch.inference_mode()
+    def validate(self, module: torch.nn.Module) -> dict[str, float]:
+        """The held-out utterances' loss and its parts, a frame."""
+        index = np.arange(self.examples, len(self.data))
+        if not len(index):
+            return {}
+        parts = np.split(index, range(self.micro_batch, len(index), self.micro_batch))
+        sums = [self.forward(module, part) for part in parts]
+        frames = float(self.data.lengths[index].sum())
+        return {name: sum(float(each[name]) for each in sums) / frames for name in self.measures}
+
+    def export(self, module: torch.nn.Module, log: pa.Table) -> None:
+        """Write the vocoder with its loss on held-out utterances."""
+        facts: dict[str, Any] = {
+            "parameters": sum(p.numel() for p in module.parameters()),
+            "utterances": self.examples,
+            "seconds of speech": float(self.data.firsts[self.examples] * self.ratio)
+            * mel.STEP
+            / mel.SAMPLING_RATE,
+        }
+        held_out = len(self.data) - self.examples
+        for name, value in self.validate(module).items():
+            facts[f"{name} on {held_out} held-out utterances"] = value
+        card = artefacts.card("Mel vocoder", facts, self.config, log, "loss", self.origin)
+        artefacts.write(module, self.folder, log, card)
+
+    def _batch(self, step: int) -> np.ndarray:
+        return order.batch(step, self.batch, self.examples, self.seed)
+
+
+def _batched(arrays: Sequence[np.ndarray], device: str) -> torch.Tensor:
+    """Arrays one above the other, filled up with zeros, on the device."""
+    made = pad_sequence([torch.from_numpy(array) for array in arrays], batch_first=True)
+    return send(made.numpy(), device)

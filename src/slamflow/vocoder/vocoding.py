@@ -1,0 +1,175 @@
+"""Units to waves by any vocoder, and tables of units or continuations to tables of speech."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from torch.nn.utils.rnn import pad_sequence
+
+from slamflow import audio, files, logs, pretrained
+from slamflow.tables import continuations as continuations_table
+from slamflow.tables import speech as speech_table
+from slamflow.tables import units as units_table
+from slamflow.training import device
+from slamflow.vocoder import durations, hifigan, mel
+
+KINDS: dict[str, Any] = {mel.KIND: mel.UnitMel, hifigan.KIND: hifigan.CodeHifigan}
+BATCH = {"cpu": 8, "cuda": 32}  # utterances, unless the machine says otherwise
+ROWS = 256  # of a table in memory at once
+COPIED = ("item", "role", "group", "rendition")  # of a units table
+
+
+def load(folder: Path, device: str = "cpu") -> Any:
+    """The vocoder in `folder`, in eval mode.
+
+    Raises:
+        ValueError: it is none, or its weights are not what its config describes.
+    """
+    try:
+        described = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
+        kind = KINDS[described["model_type"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{folder}: holds no vocoder ({error!r}); a released one is converted first"
+        ) from None
+    return pretrained.load(kind, Path(folder), device, name="vocoder")
+
+
+@torch.inference_mode()
+def vocode(
+    vocoder: Any, units: Sequence[np.ndarray], counts: Sequence[np.ndarray | None] | None = None
+) -> list[np.ndarray]:
+    """Waves, float32 [samples] at the vocoder's `config.sampling_rate`, of units.
+
+    The same units give the same wave, but for rounding, whatever else is in the batch.
+
+    Args:
+        units: integers [n] of each utterance, without repeats; n ≥ 1.
+        counts: frames of each unit; None where the vocoder says how long they last.
+
+    Raises:
+        ValueError: an utterance has no units, or such as the vocoder does not know.
+    """
+    place, known = vocoder.device, int(vocoder.config.units)
+    for each in units:
+        if not len(each) or int(each.min()) < 0 or int(each.max()) >= known:
+            shown = f"unit {each.max()}" if len(each) else "no units"
+            raise ValueError(f"there are {shown}; the vocoder knows units 0 to {known - 1}")
+    frames = []
+    for each, count in zip(units, counts or [None] * len(units), strict=True):
+        taken = torch.from_numpy(each.astype(np.int64)).to(place)
+        if count is None:
+            size = torch.tensor([len(each)], device=place)
+            lasting = durations.counts(vocoder.lasting(taken[None], size))[0]
+        else:
+            lasting = torch.from_numpy(count.astype(np.int64)).to(place)
+        frames.append(taken.repeat_interleave(lasting))
+    lengths = torch.tensor([len(each) for each in frames], device=place)
+    batch = pad_sequence(frames, batch_first=True)
+    return [wave.cpu().numpy() for wave in vocoder.waves(batch, lengths)]
+
+
+def vocode_table(
+    config: Mapping[str, Any],
+    folder: Path,
+    codebook: Path,
+    units: Path,
+    output: Path,
+    machine: Mapping[str, Any],
+    label: str = "vocode",
+) -> None:
+    """Write the speech table of a units table, or of a table of continuations, in its order.
+
+    Of continuations, prompt and continuation are one utterance, repeats removed, and the vocoder
+    says how long its units last.
+
+    Args:
+        config: `durations`: given (those of the units table) or predicted (by the vocoder).
+        folder: of the vocoder.
+        codebook: kmeans.safetensors of the units' tokeniser.
+        machine: `device`, `threads`, `micro_batch` (utterances at once).
+
+    Raises:
+        ValueError: the vocoder belongs to another tokeniser; an utterance has no units.
+    """
+    place = device.prepare(machine)
+    vocoder = load(folder, place)
+    _check(vocoder, folder, codebook)
+    size = int(machine.get("micro_batch") or BATCH["cpu" if place == "cpu" else "cuda"])
+    predicted = config.get("durations", "given") == "predicted"
+    progress, done = logs.Progress(label, pq.read_metadata(units).num_rows, "utterances"), 0
+    with files.writing_table(output, speech_table.SCHEMA) as write:
+        for rows in _rows(units):
+            spoken: dict[int, np.ndarray] = {}
+            # of like length together; the table's order comes back below
+            for part in _parts(sorted(range(len(rows)), key=lambda i: len(rows[i]["units"])), size):
+                taken = [rows[i] for i in part]
+                counts = [None if predicted else row["durations"] for row in taken]
+                try:
+                    waves = vocode(vocoder, [row["units"] for row in taken], counts)
+                except ValueError as error:
+                    raise ValueError(f"{units}: {taken[0]['id']} or near it: {error}") from None
+                spoken |= dict(zip(part, waves, strict=True))
+                progress.update(done := done + len(part))
+            write(_speech([(row, spoken[i]) for i, row in enumerate(rows)], vocoder.config))
+
+
+def _check(vocoder: Any, folder: Path, path: Path) -> None:
+    from slamflow.tokeniser import codebook, convolutions
+
+    origin, config = codebook.read(path)[1], vocoder.config
+    wanted = getattr(config, "tokeniser", None)  # of one trained here
+    hop = round(convolutions.SAMPLING_RATE / origin.frame_rate)
+    if (origin.clusters, hop) != (config.units, config.hop):
+        raise ValueError(
+            f"{folder}: speaks {config.units} units of {config.hop} samples, but those of {path}"
+            f" are {origin.clusters} of {hop}; give another vocoder"
+        )
+    if wanted is not None and wanted != files.sha256(path):
+        raise ValueError(f"{folder}: was trained on units of another tokeniser than {path}")
+
+
+def _rows(path: Path) -> Iterator[list[dict[str, Any]]]:
+    """Rows of a units table, with arrays `units` and `durations` (or None), ROWS at a time."""
+    columns = pq.read_schema(path).names
+    continued = "continuation" in columns
+    schema = continuations_table.SCHEMA if continued else units_table.SCHEMA
+    table = files.read_table(path, schema)
+    for batch in table.to_batches(max_chunksize=ROWS):
+        rows = batch.to_pylist()
+        for row in rows:
+            if continued:
+                said = np.array(row["prompt"] + row["continuation"], dtype=np.int64)
+                row["units"] = said[np.diff(said, prepend=-1) != 0]
+                row |= {"durations": None, "item": row["id"], "role": "document", "group": ""}
+                row["rendition"] = 0
+            else:
+                row["units"] = np.array(row["units"], dtype=np.int64)
+                if row["durations"] is not None:
+                    row["durations"] = np.array(row["durations"], dtype=np.int64)
+        yield rows
+
+
+def _speech(spoken: Sequence[tuple[dict[str, Any], np.ndarray]], config: Any) -> pa.Table:
+    rate = int(config.sampling_rate)
+    rows = [
+        {
+            "id": row["id"],
+            **{name: row[name] for name in COPIED},
+            "speaker": config.voice or row["speaker"],
+            "audio": {"bytes": audio.encode_flac(wave, rate), "path": None},
+            "sampling_rate": rate,
+            "duration": len(wave) / rate,
+        }
+        for row, wave in spoken
+    ]
+    return pa.Table.from_pylist(rows, schema=speech_table.SCHEMA)
+
+
+def _parts(index: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    return (index[i : i + size] for i in range(0, len(index), size))

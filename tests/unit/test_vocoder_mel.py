@@ -1,0 +1,277 @@
+"""The mel vocoder: its mels, its training as a stage, and the speech that it makes."""
+
+import os
+import re
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import speech_tables
+import torch
+import torchaudio
+import training_job
+
+from slamflow import audio, files
+from slamflow.tables import continuations as continuations_table
+from slamflow.tables import speech as speech_table
+from slamflow.tables import units as units_table
+from slamflow.tokeniser import units as units_stage
+from slamflow.training.rank import Place
+from slamflow.vocoder import error_rate, mel, mel_data, mel_task, vocoding
+
+HOP, CLUSTERS = 640, 8
+ONE = {"threads": 1, "device": "cpu"}
+CONFIG: dict[str, Any] = {
+    "voice": "s0",
+    "hours": None,
+    "held_out": 0.1,
+    "architecture": {"size": 32, "layers": 2, "mel_layers": 1, "kernel": 3},
+    "training": {
+        "budget": {"steps": 60},
+        "batch_seconds": 10.0,
+        "learning_rate": 1.0e-2,
+        "warmup": 0.1,
+        "clip": 1.0,
+        "seed": 1,
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def units(trained_on: Path, targets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The units of the speech that vocoders are trained on."""
+    path = tmp_path_factory.mktemp("units") / "u.parquet"
+    units_stage.extract({"features": "mfcc"}, targets, None, trained_on, path, ONE)
+    return path
+
+
+def prepare(folder: Path, units: Path, speech: Path, **changes: Any) -> mel_data.Data:
+    config = {**CONFIG, "seed": 1, **changes}
+    mel_data.prepare(folder, config, [units], [speech], CLUSTERS, HOP, "a", ONE, "test")
+    return mel_data.Data.open(folder)
+
+
+@pytest.fixture(scope="module")
+def data(trained_on: Path, units: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "d"
+    prepare(folder, units, trained_on)
+    return folder
+
+
+def make(data: Path, folder: Path, **machine: int) -> mel_task.UnitsToMels:
+    place = Place(0, 1, "cpu", None, machine, "test")
+    return mel_task.UnitsToMels(CONFIG, CLUSTERS, HOP, "t", data, folder, place)
+
+
+@pytest.fixture(scope="module")
+def trained(
+    trained_on: Path, units: Path, targets: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The folder of a job that trained a vocoder."""
+    folder = tmp_path_factory.mktemp("job")
+    run(folder, ONE, units, trained_on, targets)
+    return folder
+
+
+def run(folder: Path, machine: dict[str, Any], units: Path, speech: Path, codebook: Path) -> str:
+    paths = {"units": units, "speech": speech, "codebook": codebook}
+    return training_job.run("vocoder_job:train", folder, machine, config=CONFIG, **paths)
+
+
+def test_mels_are_torchaudios() -> None:
+    wave = torch.randn(16_000, generator=torch.Generator().manual_seed(0))
+    transform = torchaudio.transforms.MelSpectrogram(
+        *(mel.SAMPLING_RATE, mel.FFT, mel.FFT, mel.STEP),
+        n_mels=mel.MELS,
+        power=1.0,
+        norm="slaney",
+        mel_scale="slaney",
+    )
+    expected = transform(wave).clamp(min=mel.FLOOR).log().T[:100]
+    torch.testing.assert_close(mel.log_mel(wave), expected, rtol=0, atol=1e-4)
+
+
+def test_griffin_lim_gives_speech_with_these_mels() -> None:
+    spoken, _ = speech_tables.speak(list("aiuoa_iu"), 110.0, np.random.default_rng(0))
+    samples = torch.from_numpy(spoken[: len(spoken) // 160 * 160])
+    wanted = mel.log_mel(samples)
+    torch.manual_seed(1)
+    wave = mel.wave(wanted)
+    state = torch.random.get_rng_state()
+    assert len(wave) == len(samples)
+    assert torch.equal(mel.wave(wanted), wave)  # whatever random numbers were drawn before
+    assert torch.equal(torch.random.get_rng_state(), state)
+    off = (mel.log_mel(wave) - wanted).abs().mean()
+    other = (mel.log_mel(samples.flip(0)) - wanted).abs().mean()
+    assert off < 0.5 and off < other / 3
+    assert [len(mel.wave(wanted[:size])) for size in (1, 2, 5)] == [160, 320, 800]
+
+
+def test_data_are_the_voices_units_with_their_mels(
+    trained_on: Path, units: Path, data: Path, tmp_path: Path
+) -> None:
+    found = mel_data.Data.open(data)
+    rows = {
+        row["id"]: row
+        for row in pq.read_table(units).to_pylist()
+        if row["speaker"] == CONFIG["voice"]
+    }
+    speech = {row["id"]: row for row in pq.read_table(trained_on).to_pylist()}
+    assert len(found) == len(rows) > 5
+    for index in range(len(found)):
+        taken, counts, mels = found.utterance(index, 4)
+        (row,) = (r for r in rows.values() if r["units"] == taken.tolist())
+        assert row["durations"] == counts.tolist()
+        wave = audio.read_audio(speech[row["id"]], None, 16_000)[: HOP * counts.sum()]
+        expected = mel.log_mel(torch.from_numpy(wave[: len(wave) // 160 * 160])).numpy()
+        np.testing.assert_allclose(mels[: len(expected) - 4], expected[:-4], atol=0.01)
+    few = prepare(tmp_path / "few", units, trained_on, hours=5 / 3600)
+    assert 0 < len(few) < len(found)
+    assert few.utterance(0, 4)[0].tolist() == found.utterance(0, 4)[0].tolist()
+    with pytest.raises(ValueError, match=r"voice: x speaks in none .* there are s0, s1"):
+        prepare(tmp_path / "none", units, trained_on, voice="x")
+    other = speech_tables.write(tmp_path / "other.parquet", 3, seed=5)
+    with pytest.raises(ValueError, match=r"u0-...: has units but no speech"):
+        prepare(tmp_path / "none", units, other)
+
+
+def test_loss_does_not_depend_on_micro_batches(data: Path, tmp_path: Path) -> None:
+    sums = []
+    for size in (1, 2, 5):
+        task = make(data, tmp_path, micro_batch=size)
+        task.model.eval()  # without dropout
+        parts = [task.forward(task.model, part) for part in task.micro_batches(3)]
+        sums.append([sum(float(part[name].detach()) for part in parts) for name in task.measures])
+    np.testing.assert_allclose(sums, np.tile(sums[0], (3, 1)), rtol=1e-5)
+    lengths = [task.data.lengths[part].sum() for part in task.micro_batches(3)]
+    assert task.weight(3) == sum(lengths)
+
+
+def test_loss_is_the_mean_over_frames(data: Path, tmp_path: Path) -> None:
+    task = make(data, tmp_path)
+    task.model.eval()
+    measured = task.forward(task.model, np.array([0, 1]))
+    far = late = 0.0
+    for index in (0, 1):
+        taken, counts, mels = task.data.utterance(index, 4)
+        frames, sizes = (torch.tensor([n]) for n in (int(counts.sum()), len(taken)))
+        frame_units = torch.from_numpy(np.repeat(taken, counts))[None]
+        made, lasting = task.model(frame_units, frames, torch.from_numpy(taken)[None], sizes)
+        far += np.abs(made[0].detach().numpy() - mels).mean() * int(frames)
+        late += ((lasting[0].detach().numpy() - np.log(counts + 1)) ** 2).sum()
+    assert float(measured["mel"].detach()) == pytest.approx(far, rel=1e-5)
+    assert float(measured["duration"].detach()) == pytest.approx(late, rel=1e-5)
+    assert float(measured["loss"].detach()) == pytest.approx(far + late, rel=1e-5)
+
+
+def test_training_learns_the_voice(
+    trained: Path, units: Path, targets: Path, tmp_path: Path
+) -> None:
+    folder = trained / "model"
+    log = pq.read_table(folder / "training.parquet").to_pylist()
+    for name in ("mel", "duration"):
+        assert np.mean([row[name] for row in log[-5:]]) < 0.7 * log[0][name]
+    assert "held-out utterances" in (folder / "card.md").read_text()
+    assert not (trained / "state" / "data").exists()
+    vocoder = vocoding.load(folder)
+    assert (vocoder.config.units, vocoder.config.hop, vocoder.config.voice) == (8, HOP, "s0")
+    spoken, again = tmp_path / "s.parquet", tmp_path / "u.parquet"
+    vocoding.vocode_table({}, folder, targets, units, spoken, {**ONE, "micro_batch": 3})
+    rows, table = (
+        pq.read_table(spoken, schema=speech_table.SCHEMA).to_pylist(),
+        pq.read_table(units),
+    )
+    assert [row["id"] for row in rows] == table["id"].to_pylist()
+    assert {row["speaker"] for row in rows} == {"s0"}
+    frames = [sum(counts) for counts in table["durations"].to_pylist()]
+    assert [row["duration"] for row in rows] == [n * HOP / 16_000 for n in frames]
+    units_stage.extract({"features": "mfcc"}, targets, None, spoken, again, ONE)
+    original, found = (pq.read_table(p)["units"].to_pylist() for p in (units, again))
+    pairs = [(np.array(a), np.array(b)) for a, b in zip(original, found, strict=True)]
+    shifted = [(a, b) for (a, _), (_, b) in zip(pairs, [*pairs[1:], pairs[0]], strict=True)]
+    assert error_rate.unit_error_rate(pairs) < 0.6 * error_rate.unit_error_rate(shifted)
+
+
+def test_the_same_units_give_the_same_speech_in_any_batch(
+    trained: Path, units: Path, targets: Path, tmp_path: Path
+) -> None:
+    made, few = [], tmp_path / "few.parquet"
+    files.write_table(pq.read_table(units).slice(0, 8), few, units_table.SCHEMA)
+    for size in (1, 8):
+        path = tmp_path / f"{size}.parquet"
+        machine = {**ONE, "micro_batch": size}
+        config = {"durations": "predicted"}
+        vocoding.vocode_table(config, trained / "model", targets, few, path, machine)
+        made.append(files.sha256(path))
+    assert made[0] == made[1]
+
+
+def test_continuations_are_spoken_whole(trained: Path, targets: Path, tmp_path: Path) -> None:
+    rows = [
+        {"id": "a", "speaker": "s1", "prompt": [1, 2, 3], "continuation": [3, 4, 4, 5]},
+        {"id": "b", "speaker": "s1", "prompt": [7], "continuation": []},
+    ]
+    table = pa.Table.from_pylist(
+        [{**row, "finished": True, "seed": 0} for row in rows], schema=continuations_table.SCHEMA
+    )
+    path, spoken = tmp_path / "c.parquet", tmp_path / "s.parquet"
+    files.write_table(table, path, continuations_table.SCHEMA)
+    vocoding.vocode_table({}, trained / "model", targets, path, spoken, ONE)
+    expected = vocoding.vocode(
+        vocoding.load(trained / "model"), [np.array([1, 2, 3, 4, 5]), np.array([7])]
+    )
+    found = files.read_table(spoken, speech_table.SCHEMA).to_pylist()
+    for row, wave in zip(found, expected, strict=True):
+        read = audio.read_audio(row, None, 16_000)
+        np.testing.assert_allclose(read, np.clip(wave, -1, 1), atol=1e-4)
+    assert [row["role"] for row in found] == ["document", "document"]
+
+
+def test_vocoders_of_other_units(
+    trained: Path, targets: Path, units: Path, trained_on: Path, tmp_path: Path
+) -> None:
+    import hubert_trainings
+
+    from slamflow.tokeniser import kmeans
+
+    config = {"features": "mfcc", "layer": 0, "frames": 1000, "seed": 2}
+    for clusters, message in (
+        (hubert_trainings.CLUSTERS, "was trained on units of another tokeniser"),
+        (9, "speaks 8 units of 640 samples, but those of .* are 9 of 640"),
+    ):
+        path = tmp_path / f"{clusters}.safetensors"
+        kmeans.fit({**config, "clusters": clusters}, None, [trained_on], path, ONE)
+        with pytest.raises(ValueError, match=message):
+            vocoding.vocode_table({}, trained / "model", path, units, tmp_path / "s", ONE)
+    table = pq.read_table(units).slice(0, 1).to_pylist()
+    table[0]["units"][0] = 8
+    strange = tmp_path / "u.parquet"
+    files.write_table(
+        pa.Table.from_pylist(table, schema=units_table.SCHEMA), strange, units_table.SCHEMA
+    )
+    with pytest.raises(ValueError, match=r"u.parquet: u0-000 .*: there are unit 8; the vocoder"):
+        vocoding.vocode_table({}, trained / "model", targets, strange, tmp_path / "s", ONE)
+    assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.slow
+def test_killed_and_resumed_training_ends_in_the_same_weights(
+    trained: Path, units: Path, trained_on: Path, targets: Path, tmp_path: Path
+) -> None:
+    paths = {"units": units, "speech": trained_on, "codebook": targets}
+    machine = {**ONE, "checkpoint_steps": 10}
+    job = training_job.start("vocoder_job:train", tmp_path, machine, config=CONFIG, **paths)
+    while job.poll() is None and not list((tmp_path / "state" / "checkpoints").glob("0*")):
+        time.sleep(0.02)
+    os.kill(job.pid, signal.SIGKILL)
+    job.communicate()
+    run(tmp_path, machine, units, trained_on, targets)
+    done = re.findall(r"goes on after step (\d+) of 60", (tmp_path / "log.txt").read_text())
+    assert 0 < int(done[0]) < 60
+    weights = [files.sha256(f / "model" / "model.safetensors") for f in (trained, tmp_path)]
+    assert weights[0] == weights[1]
