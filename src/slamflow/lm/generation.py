@@ -31,7 +31,7 @@ from slamflow import logs
 from slamflow.lm import shares
 from slamflow.lm.vocabulary import Layout, layout
 
-TOKENS_A_BATCH = {"cpu": 8192, "cuda": 131072}  # prompts and continuations, padding included
+TOKENS_A_BATCH = {"cpu": 8192, "cuda": 32768}  # prompts and continuations, padding included
 Processor = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # tokens, logits -> logits
 
 
