@@ -12,13 +12,26 @@ from slamflow.config.schema_units import Hubert, Tokeniser
 from slamflow.config.schema_voices import Synthesiser
 
 Some = Annotated[list[Name], Field(min_length=1)]
-Accuracy = Literal["slamkit-mean", "slamkit-sum", "zerospeech-mean", "zerospeech-sum"]
+Accuracy = Literal[
+    "slamkit-mean",
+    "slamkit-sum",
+    "zerospeech-mean",
+    "zerospeech-sum",
+    "slm-scaling",
+    "slm-scaling-cloze",
+    "salmon-mean",
+    "salmon-sum",
+]
 
 
 class Scoring(Block):
     """How a model reads the items."""
 
-    start: Literal["bos"] = setting("bos", is_about="token before the first unit: <S>")
+    start: Literal["bos", "eos", "none"] = setting(
+        "bos",
+        is_about="token before the first unit; conventions differ in it: slm-scaling has eos, salmon"
+        " none, the others bos",
+    )
     modality: Literal["all", "units"] = setting(
         "all", is_about="units: of a model that knows text, too, likelihoods among units only"
     )
