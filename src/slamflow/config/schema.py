@@ -29,8 +29,8 @@ class Scoring(Block):
 
     start: Literal["bos", "eos", "none"] = setting(
         "bos",
-        is_about="token before the first unit; conventions differ in it: slm-scaling has eos, salmon"
-        " none, the others bos",
+        is_about="token before the first unit; conventions differ in it: slm-scaling has eos,"
+        " salmon none, the others bos",
     )
     modality: Literal["all", "units"] = setting(
         "all", is_about="units: of a model that knows text, too, likelihoods among units only"
