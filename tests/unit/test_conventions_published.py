@@ -58,7 +58,10 @@ def table(path: Path, rows: list[Row], start: str, prompt: int | None = None) ->
             {name: value for name, value in row.items() if name != "terms"}
             | {"start": start, "nll": terms.sum(), "tokens": len(terms), "end_nll": terms[-1]}
             | {"first_nll": None if start == "none" else terms[0]}
-            | {"prompt_nll": prompt and terms[:prompt].sum(), "prompt_tokens": prompt}
+            | {
+                "prompt_nll": None if prompt is None else terms[:prompt].sum(),
+                "prompt_tokens": prompt,
+            }
         )
     found = pa.Table.from_pylist(scored, scores_table.SCHEMA)
     files.write_table(found, path, scores_table.SCHEMA)
@@ -178,6 +181,7 @@ def test_a_table_has_the_conventions_that_it_has_the_terms_for(tmp_path: Path) -
     for start, prompt, expected in (
         ("<S>", None, every - conditional - salmon),
         ("<S>", PROMPT, every - salmon),
+        ("<S>", 0, every - conditional - salmon),
         ("bos", None, every - conditional - salmon - scaling),
         ("eos", PROMPT, scaling),
         ("none", PROMPT, salmon),

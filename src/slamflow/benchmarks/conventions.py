@@ -32,7 +32,6 @@ from slamflow.tables import scores as scores_table
 
 TIE = 1e-9  # relative: sums of equal terms in another order differ by rounding only
 CHANCE = 0.5
-STARTS = {"bos", "eos", "none"}
 AVERAGES = ("micro", "macro")
 ALL = "all"  # the group that is the whole benchmark
 KNOWN = "in-vocabulary"  # of the official sWUGGY, the bands of words that LibriSpeech has
@@ -92,16 +91,21 @@ def read(path: Path, cluster: str = "item") -> dict[str, pd.DataFrame]:
     Raises:
         ValueError: see `pairs_table.read`.
     """
-    passes = set(files.read_table(path, scores_table.SCHEMA, ["start"])["start"].to_pylist())
-    if not passes or scores_table.BOTH in passes:
-        passes |= {"bos", "eos"}
-    by_start = {start: pairs_table.read(path, cluster, start) for start in sorted(passes & STARTS)}
+    passes = files.read_table(path, scores_table.SCHEMA, ["start"])["start"].unique().to_pylist()
+    by_start = {start: pairs_table.read(path, cluster, start) for start in passes or ["bos"]}
+    if scores_table.BOTH in by_start:
+        by_start["bos"] = by_start["eos"] = by_start.pop(scores_table.BOTH)
     return {
         name: by_start[rule.start]
         for name, rule in CONVENTIONS.items()
-        if rule.start in by_start
-        and (rule.prompt or by_start[rule.start].filter(like="prompt_").notna().all(axis=None))
+        if rule.start in by_start and (rule.prompt or _prompted(by_start[rule.start]))
     }
+
+
+def _prompted(pairs: pd.DataFrame) -> bool:
+    """Whether all prompts are known, and there are any."""
+    tokens = pairs[["prompt_tokens_positive", "prompt_tokens_negative"]]
+    return bool(tokens.notna().all(axis=None) and tokens.gt(0).any(axis=None))
 
 
 def named(convention: str) -> Convention:

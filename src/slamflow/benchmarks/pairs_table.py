@@ -85,6 +85,9 @@ def member(pairs: pd.DataFrame, role: str) -> pd.DataFrame:
 def rows(path: Path, start: str = "bos") -> pd.DataFrame:
     """The rows of a scores table that were scored after a start token.
 
+    Args:
+        start: `bos`, `eos`, `none`, or `scores_table.BOTH`, which is the first two.
+
     Raises:
         ValueError: there are none.
     """

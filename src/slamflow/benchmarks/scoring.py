@@ -25,7 +25,8 @@ from slamflow.training.device import prepare
 
 # padding included; on a processor, small batches stay in its cache
 TOKENS_A_BATCH = {"cpu": 2048, "cuda": 131072}
-LOGITS_A_BATCH = 2**26  # float32: 256 MiB; models that know text, too, have many a token
+# float32: 256 MiB or 2 GiB; models that know text, too, have many a token
+LOGITS_A_BATCH = {"cpu": 2**26, "cuda": 2**29}
 
 
 def score(
@@ -74,7 +75,7 @@ def score(
             f"{label}: {over} utterances are longer than the model's context of {context} tokens "
             f"(the longest has {longest}); their scores are extrapolated"
         )
-    fitting = min(TOKENS_A_BATCH[device.type], LOGITS_A_BATCH // size)
+    fitting = min(TOKENS_A_BATCH[device.type], LOGITS_A_BATCH[device.type] // size)
     among = ids.size if modality == "units" else size
     budget = machine.get("micro_batch") or fitting
     terms = likelihoods(network, spoken.distinct, budget, label, among)
