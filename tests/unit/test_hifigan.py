@@ -55,9 +55,11 @@ def test_what_else_is_in_the_batch_changes_nothing(vocoder: Any) -> None:
         np.testing.assert_allclose(wave, alone, atol=1e-5)
 
 
-@pytest.mark.parametrize("units", [[20], [-1], []])
-def test_unknown_units(vocoder: Any, units: list[int]) -> None:
-    with pytest.raises(ValueError, match="the vocoder knows units 0 to 19"):
+@pytest.mark.parametrize(
+    ("units", "said"), [([3, 20], "has unit 20"), ([-1], "has unit -1"), ([], "has no units")]
+)
+def test_unknown_units(vocoder: Any, units: list[int], said: str) -> None:
+    with pytest.raises(ValueError, match=f"utterance 1 {said}; the vocoder knows units 0 to 19"):
         vocoding.vocode(vocoder, arrays([[1, 2], units]))
 
 

@@ -4,6 +4,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+MOST = 1000  # frames of a unit
+
 
 class DurationPredictor(nn.Module):
     """Two convolutions over units; its target is ln(count + 1) of each.
@@ -37,8 +39,8 @@ class DurationPredictor(nn.Module):
 
 
 def counts(logarithms: torch.Tensor) -> torch.Tensor:
-    """Whole frames, one at least, of ln(count + 1)."""
-    return torch.expm1(logarithms.float()).round().clamp(min=1).long()
+    """Whole frames, 1 to MOST, of ln(count + 1)."""
+    return torch.expm1(logarithms.float()).round().clamp(1, MOST).long()
 
 
 def mask(lengths: torch.Tensor, size: int) -> torch.Tensor:

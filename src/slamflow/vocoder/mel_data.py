@@ -80,7 +80,7 @@ def prepare(
     Args:
         config: `voice`, the speaker whose utterances are taken; None takes all. `hours` of speech
             at most, or None. `seed` draws which.
-        units, speech: tables of the same utterances, shard by shard.
+        units, speech: tables of the same utterances, one by one.
         clusters: number of different units.
         hop: samples a frame.
         identity: what the data are made from.
@@ -88,8 +88,12 @@ def prepare(
 
     Raises:
         ValueError: the tables are not about the same utterances, the voice is in none of them,
-            or units are of another tokeniser.
+            or units are of another tokeniser or have frames of no whole mels.
     """
+    if hop % mel.STEP:
+        raise ValueError(
+            f"{units[0]}: has frames of {hop} samples, and mels need a multiple of {mel.STEP}"
+        )
     done = folder / FACTS
     if done.exists() and json.loads(done.read_text()) == {"identity": identity}:
         return
@@ -97,9 +101,9 @@ def prepare(
     folder.mkdir(parents=True)
     found = _units(units, speech, config.get("voice"), clusters)
     chosen, seconds = {}, 3600 * float(config.get("hours") or "inf")
-    for _, _, name, duration in utterances.drawn(speech, int(config.get("seed", 0))):
-        if name in found and seconds > 0:
-            chosen[name] = found[name]
+    for _, table, name, duration in utterances.drawn(speech, int(config.get("seed", 0))):
+        if (table, name) in found and seconds > 0:
+            chosen[table, name] = found[table, name]
             seconds -= duration
     offsets = np.cumsum([0, *(int(counts.sum()) for _, counts in chosen.values())])
     starts = dict(zip(chosen, (offsets * (hop // mel.STEP)).tolist(), strict=False))
@@ -107,13 +111,14 @@ def prepare(
     mels = np.memmap(folder / MELS, dtype=np.float16, mode="w+", shape=shape)
     progress, ready = logs.Progress(f"{label} (data)", len(chosen), "utterances"), 0
     root, threads = utterances.root(machine), workers.number(machine)
-    for path in speech:
-        rows = utterances.read(path, mel.SAMPLING_RATE, root, set(chosen), workers=threads)
-        for row, wave in rows:
-            samples = int(chosen[row["id"]][1].sum()) * hop
+    for table, path in enumerate(speech):
+        names = {name for place, name in chosen if place == table}
+        for row, wave in utterances.read(path, mel.SAMPLING_RATE, root, names, workers=threads):
+            samples = int(chosen[table, row["id"]][1].sum()) * hop
             whole = np.pad(wave[:samples], (0, max(0, samples - len(wave))))
             made = mel.log_mel(torch.from_numpy(whole)).numpy()
-            mels[starts[row["id"]] : starts[row["id"]] + len(made)] = made
+            start = starts[table, row["id"]]
+            mels[start : start + len(made)] = made
             progress.update(ready := ready + 1)
     mels.flush()
     np.savez(
@@ -127,11 +132,11 @@ def prepare(
 
 def _units(
     units: Sequence[Path], speech: Sequence[Path], voice: str | None, clusters: int
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Id -> units and counts of the voice's utterances."""
+) -> dict[tuple[int, str], tuple[np.ndarray, np.ndarray]]:
+    """Index of the table and id -> units and counts of the voice's utterances."""
     found, voices = {}, set()
     names = ("id", "speaker", "units", "durations")
-    for path in units:
+    for index, path in enumerate(units):
         table = files.read_table(path, units_table.SCHEMA, names)
         for row in table.to_pylist():
             voices.add(row["speaker"])
@@ -144,11 +149,12 @@ def _units(
                     f"{path}: {row['id']}: has unit {max(row['units'])}, but its tokeniser has"
                     f" {clusters}; {files.REMAKE}"
                 )
-            found[row["id"]] = np.array(row["units"]), np.array(row["durations"])
+            found[index, row["id"]] = np.array(row["units"]), np.array(row["durations"])
     if not found:
         shown = ", ".join(sorted(map(str, voices))[:10])
         raise ValueError(f"voice: {voice} speaks in none of the corpora; there are {shown}")
-    there = {name for _, _, name, _ in utterances.drawn(speech, 0)}
+    there = {(table, name) for _, table, name, _ in utterances.drawn(speech, 0)}
     if missing := sorted(found.keys() - there):
-        raise ValueError(f"{missing[0]}: has units but no speech; {files.REMAKE}")
+        table, name = missing[0]
+        raise ValueError(f"{units[table]}: {name}: has no speech beside it; {files.REMAKE}")
     return found

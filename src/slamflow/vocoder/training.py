@@ -10,8 +10,6 @@ from slamflow.tokeniser import codebook as codebook_file
 from slamflow.tokeniser import convolutions
 from slamflow.training import launch, rank
 
-STEP = 160  # samples from mel to mel, see `mel.STEP`
-
 
 def train(
     config: Mapping[str, Any],
@@ -45,10 +43,6 @@ def train(
     if not state.restore(outputs):
         _, origin = codebook_file.read(codebook)
         hop = round(convolutions.SAMPLING_RATE / origin.frame_rate)
-        if hop % STEP:
-            raise ValueError(
-                f"{codebook}: has frames of {hop} samples, and mels need a multiple of {STEP}"
-            )
         _prepare(config, units, speech, origin.clusters, hop, data, state, machine, label)
         arguments = {
             "config": config,

@@ -15,6 +15,8 @@ from slamflow import audio, files, logs, pretrained
 from slamflow.tables import continuations as continuations_table
 from slamflow.tables import speech as speech_table
 from slamflow.tables import units as units_table
+from slamflow.tokeniser import codebook as codebook_file
+from slamflow.tokeniser import convolutions
 from slamflow.training import device
 from slamflow.vocoder import durations, hifigan, mel
 
@@ -42,7 +44,10 @@ def load(folder: Path, device: str = "cpu") -> Any:
 
 @torch.inference_mode()
 def vocode(
-    vocoder: Any, units: Sequence[np.ndarray], counts: Sequence[np.ndarray | None] | None = None
+    vocoder: Any,
+    units: Sequence[np.ndarray],
+    counts: Sequence[np.ndarray | None] | None = None,
+    names: Sequence[str] | None = None,
 ) -> list[np.ndarray]:
     """Waves, float32 [samples] at the vocoder's `config.sampling_rate`, of units.
 
@@ -51,15 +56,18 @@ def vocode(
     Args:
         units: integers [n] of each utterance, without repeats; n ≥ 1.
         counts: frames of each unit; None where the vocoder says how long they last.
+        names: of the utterances, for messages.
 
     Raises:
         ValueError: an utterance has no units, or such as the vocoder does not know.
     """
     place, known = vocoder.device, int(vocoder.config.units)
-    for each in units:
-        if not len(each) or int(each.min()) < 0 or int(each.max()) >= known:
-            shown = f"unit {each.max()}" if len(each) else "no units"
-            raise ValueError(f"there are {shown}; the vocoder knows units 0 to {known - 1}")
+    for number, each in enumerate(units):
+        strange = each[(each < 0) | (each >= known)]
+        if len(strange) or not len(each):
+            name = names[number] if names else f"utterance {number}"
+            shown = f"has unit {strange[0]}" if len(strange) else "has no units"
+            raise ValueError(f"{name} {shown}; the vocoder knows units 0 to {known - 1}")
     frames = []
     for each, count in zip(units, counts or [None] * len(units), strict=True):
         taken = torch.from_numpy(each.astype(np.int64)).to(place)
@@ -102,27 +110,24 @@ def vocode_table(
     _check(vocoder, folder, codebook)
     size = int(machine.get("micro_batch") or BATCH["cpu" if place == "cpu" else "cuda"])
     predicted = config.get("durations", "given") == "predicted"
-    progress, done = logs.Progress(label, pq.read_metadata(units).num_rows, "utterances"), 0
+    table = _table(units)
+    progress, done = logs.Progress(label, table.num_rows, "utterances"), 0
     with files.writing_table(output, speech_table.SCHEMA) as write:
-        for rows in _rows(units):
+        for rows in _rows(table):
             spoken: dict[int, np.ndarray] = {}
             # of like length together; the table's order comes back below
             for part in _parts(sorted(range(len(rows)), key=lambda i: len(rows[i]["units"])), size):
                 taken = [rows[i] for i in part]
                 counts = [None if predicted else row["durations"] for row in taken]
-                try:
-                    waves = vocode(vocoder, [row["units"] for row in taken], counts)
-                except ValueError as error:
-                    raise ValueError(f"{units}: {taken[0]['id']} or near it: {error}") from None
+                names = [f"{units}: {row['id']}" for row in taken]
+                waves = vocode(vocoder, [row["units"] for row in taken], counts, names)
                 spoken |= dict(zip(part, waves, strict=True))
                 progress.update(done := done + len(part))
             write(_speech([(row, spoken[i]) for i, row in enumerate(rows)], vocoder.config))
 
 
 def _check(vocoder: Any, folder: Path, path: Path) -> None:
-    from slamflow.tokeniser import codebook, convolutions
-
-    origin, config = codebook.read(path)[1], vocoder.config
+    origin, config = codebook_file.read(path)[1], vocoder.config
     wanted = getattr(config, "tokeniser", None)  # of one trained here
     hop = round(convolutions.SAMPLING_RATE / origin.frame_rate)
     if (origin.clusters, hop) != (config.units, config.hop):
@@ -134,12 +139,18 @@ def _check(vocoder: Any, folder: Path, path: Path) -> None:
         raise ValueError(f"{folder}: was trained on units of another tokeniser than {path}")
 
 
-def _rows(path: Path) -> Iterator[list[dict[str, Any]]]:
-    """Rows of a units table, with arrays `units` and `durations` (or None), ROWS at a time."""
-    columns = pq.read_schema(path).names
-    continued = "continuation" in columns
-    schema = continuations_table.SCHEMA if continued else units_table.SCHEMA
-    table = files.read_table(path, schema)
+def _table(path: Path) -> pa.Table:
+    """A units table or one of continuations."""
+    try:
+        continued = "continuation" in pq.read_schema(path).names
+    except (OSError, pa.ArrowException):
+        continued = False  # what follows says what is wrong
+    return files.read_table(path, (continuations_table if continued else units_table).SCHEMA)
+
+
+def _rows(table: pa.Table) -> Iterator[list[dict[str, Any]]]:
+    """Rows with arrays `units` and `durations` (or None), ROWS at a time."""
+    continued = "continuation" in table.column_names
     for batch in table.to_batches(max_chunksize=ROWS):
         rows = batch.to_pylist()
         for row in rows:
