@@ -54,8 +54,7 @@ def read(paths: Sequence[Path], units: int, vocabulary: int, first: int = UNITS)
     Raises:
         ValueError: a unit that the tokeniser lacks.
     """
-    parts = [_read(path, units, width(vocabulary), first) for path in paths]
-    return joined(parts)
+    return joined(_read(path, units, width(vocabulary), first) for path in paths)
 
 
 def width(vocabulary: int) -> type[np.unsignedinteger]:
@@ -63,14 +62,21 @@ def width(vocabulary: int) -> type[np.unsignedinteger]:
     return np.uint16 if vocabulary <= 65_536 else np.uint32
 
 
-def joined(parts: Sequence[Documents]) -> Documents:
-    """The documents of all parts."""
-    lengths = [part.lengths for part in parts]
-    return Documents(
-        parts[0].tokens if len(parts) == 1 else np.concatenate([part.tokens for part in parts]),
-        np.concatenate([[0], np.cumsum(np.concatenate(lengths))]),
-        [item for part in parts for item in part.items],
-    )
+def joined(parts: Iterable[Documents]) -> Documents:
+    """The documents of all parts, one at least. An iterator's parts need not fit beside them."""
+    tokens: np.ndarray | None = None
+    lengths, items = [], list[str]()
+    for part in parts:
+        if tokens is None:
+            tokens = np.empty(0, part.tokens.dtype)
+        end = len(tokens)
+        # in place, where np.concatenate would have all tokens twice
+        tokens.resize(end + len(part.tokens), refcheck=False)
+        tokens[end:] = part.tokens
+        lengths.append(part.lengths)
+        items += part.items
+    assert tokens is not None
+    return Documents(tokens, np.concatenate([[0], np.cumsum(np.concatenate(lengths))]), items)
 
 
 def _read(path: Path, units: int, kind: type[np.unsignedinteger], first: int) -> Documents:

@@ -63,15 +63,24 @@ def pack(
     for corpus, paths in documents.by_corpus(units).items():
         corpora[f"{corpus}:{SPEECH}"] = documents.read(paths, ids.units, ids.size)
         tables = {path.name: path for path in words.get(corpus, [])}
-        parts = []
-        for path in paths if tables else []:
+        if not tables:
+            continue
+        for path in paths:
             if path.name not in tables:
                 raise ValueError(f"{path}: there are no words of it; give the speech of all shards")
-            known = spoken_words.read(tables[path.name], aligned.get((corpus, path.name)))
-            frames = origin.frame_rate, origin.centre
-            parts.append(read(given, path, known, opened, ids, *frames, seed))
-        if parts:
-            corpora[f"{corpus}:{INTERLEAVED}"] = documents.joined(parts)
+        frames = origin.frame_rate, origin.centre
+        corpora[f"{corpus}:{INTERLEAVED}"] = documents.joined(
+            read(
+                given,
+                path,
+                spoken_words.read(tables[path.name], aligned.get((corpus, path.name))),
+                opened,
+                ids,
+                *frames,
+                seed,
+            )
+            for path in paths
+        )
     for corpus, paths in documents.by_corpus(text).items():
         corpora[f"{corpus}:{TEXT}"] = documents.read(paths, ids.entries, ids.size, ids.text)
     balance = dict(zip(KINDS, map(float, given.get("balance", (1, 1, 1))), strict=True))

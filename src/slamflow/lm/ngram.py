@@ -53,15 +53,18 @@ def estimate(training: rows.Rows, size: int, order: int) -> np.ndarray:
         uniform = np.full(size, 1.0 / (size - 1))
         uniform[PAD] = 0.0
         return uniform
-    before, after = training.bigrams()
-    unigram = np.bincount(after, minlength=size) + 1.0
+    unigram, pairs = np.ones(size), np.zeros(size * size if order == 2 else 0, dtype=np.int64)
+    for portion in training.portions():
+        before, after = training.bigrams(portion)
+        unigram += np.bincount(after, minlength=size)
+        if order == 2:
+            pairs += np.bincount(before.astype(np.int64) * size + after, minlength=size * size)
     unigram[PAD] = 0.0
     unigram /= unigram.sum()
     if order == 1:
         return unigram
     if order != 2:
         raise ValueError(f"order: {order} is none of 0, 1, 2")
-    pairs = np.bincount(before.astype(np.int64) * size + after, minlength=size * size)
     counts = pairs.reshape(size, size).astype(np.float64)
     once, twice = (counts == 1).sum(), (counts == 2).sum()
     discount = once / (once + 2 * twice) if once else 0.5

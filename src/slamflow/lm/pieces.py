@@ -117,14 +117,15 @@ def tokens_and_fill(pieces: Pieces, corpora: int, context: int) -> list[tuple[in
 def tables(
     pieces: Pieces, corpora: Sequence[Documents], context: int, names: Sequence[str] | None
 ) -> Iterator[pa.Table]:
-    """The rows as tables of the packed schema, in parts that fit in memory.
+    """The rows as tables of the packed schema, a row group each.
 
     Args:
         pieces: sorted by row and place.
         names: of the corpora, for held-out rows; None for training rows.
     """
-    for first in range(0, pieces.rows, files.ROW_GROUP):
-        count = min(files.ROW_GROUP, pieces.rows - first)
+    size = max(1, min(files.ROW_GROUP, packed_table.GROUP // context))
+    for first in range(0, pieces.rows, size):
+        count = min(size, pieces.rows - first)
         begin, end = np.searchsorted(pieces.row, [first, first + count])
         part = slice(begin, end)
         corpus, source, length = pieces.corpus[part], pieces.source[part], pieces.length[part]

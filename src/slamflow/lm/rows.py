@@ -1,14 +1,39 @@
-"""Packed rows in memory."""
+"""Packed rows in memory: some two bytes a token, however many there are."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from slamflow import files
 from slamflow.lm.vocabulary import PAD
 from slamflow.tables import packed as packed_table
+
+PORTION = 1 << 21  # tokens that are looked at at a time
+
+
+@dataclass(frozen=True)
+class Indices:
+    """The index of each token's document in its row, from 0, made of a bit a token when asked for.
+
+    Attributes:
+        first: a bit for each token, set where a document begins, uint8 [rows, context / 8].
+        context: tokens of a row.
+    """
+
+    first: np.ndarray
+    context: int
+
+    def __getitem__(self, index: int | slice | np.ndarray) -> np.ndarray:
+        """Of the rows `index`, int32 [rows, context]; of a single row, [context]."""
+        first = np.unpackbits(self.first[index], axis=-1, count=self.context)
+        return np.cumsum(first, axis=-1, dtype=np.int32) - 1
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self[row] for row in range(len(self.first)))
 
 
 @dataclass(frozen=True)
@@ -17,25 +42,33 @@ class Rows:
 
     Attributes:
         tokens: [rows, context], 0 where nothing is packed.
-        documents: [rows, context], the index of each token's document in its row, from 0.
+        documents: of some rows, the index of each token's document in its row, from 0.
         corpora: of held-out rows, the corpus of each, [rows].
     """
 
     tokens: np.ndarray
-    documents: np.ndarray
+    documents: Indices | np.ndarray
     corpora: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def counted(self) -> np.ndarray:
+    def portions(self) -> Iterator[slice]:
+        """All rows, as many at a time as have PORTION tokens."""
+        size = max(1, PORTION // self.tokens.shape[1])
+        return (slice(first, first + size) for first in range(0, len(self), size))
+
+    def counted(self, index: slice) -> np.ndarray:
         """Where the next token is predicted, [rows, context - 1]: PAD and first tokens are not."""
-        same = self.documents[:, 1:] == self.documents[:, :-1]
-        return same & (self.tokens[:, 1:] != PAD)
+        tokens, documents = self.tokens[index], self.documents[index]
+        return (documents[:, 1:] == documents[:, :-1]) & (tokens[:, 1:] != PAD)
 
     def targets(self) -> np.ndarray:
-        """The number of predicted tokens of each row, [rows]."""
-        return self.counted().sum(1)
+        """The number of predicted tokens of each row, int64 [rows]."""
+        found = np.empty(len(self), dtype=np.int64)
+        for portion in self.portions():
+            found[portion] = self.counted(portion).sum(1)
+        return found
 
     def lengths(self, index: np.ndarray) -> np.ndarray:
         """The tokens of each document in the rows `index`."""
@@ -43,26 +76,56 @@ class Rows:
         counts = np.bincount(place[self.tokens[index] != PAD])
         return counts[counts > 0]
 
-    def bigrams(self) -> tuple[np.ndarray, np.ndarray]:
-        """All predicted tokens and, first, those before them."""
-        counted = self.counted()
-        return self.tokens[:, :-1][counted], self.tokens[:, 1:][counted]
+    def bigrams(self, index: slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
+        """All predicted tokens of the rows `index` and, first, those before them."""
+        tokens, counted = self.tokens[index], self.counted(index)
+        return tokens[:, :-1][counted], tokens[:, 1:][counted]
 
 
 def read(path: Path) -> tuple[Rows, Rows, dict[str, float]]:
-    """Training rows, held-out rows, and the metadata `context`, `vocabulary`, `fill`."""
-    table = files.read_table(path, packed_table.SCHEMA)
+    """Training rows, held-out rows, and the metadata `context`, `vocabulary`, `fill`.
+
+    In memory are two bytes and a bit a token (four and a bit, if there are more than 65,536 ids),
+    and a row group of the table at a time.
+
+    Raises:
+        ValueError: the file is damaged or is no packed table.
+    """
+    table = files.read_table(path, packed_table.SCHEMA, ["held_out", "corpus"])
     metadata = {key.decode(): float(value) for key, value in table.schema.metadata.items()}
-    context, count = int(metadata["context"]), table.num_rows
+    context = int(metadata["context"])
     kind = np.uint16 if metadata["vocabulary"] <= 65_536 else np.uint32
-    flat = table["tokens"].combine_chunks().flatten().to_numpy()
-    tokens = flat.astype(kind).reshape(count, context)
-    borders = table["borders"].combine_chunks()
-    begins = np.zeros((count, context), dtype=kind)
-    row = np.repeat(np.arange(count), np.diff(borders.offsets.to_numpy()))
-    begins[row, borders.flatten().to_numpy()] = 1
-    documents = np.cumsum(begins, axis=1, dtype=kind) - 1
-    held_out = table["held_out"].to_numpy(zero_copy_only=False)
+    held_out = table["held_out"].to_numpy()
     corpora = table["corpus"].filter(table["held_out"]).to_pylist()
-    training = Rows(tokens[~held_out], documents[~held_out])
-    return training, Rows(tokens[held_out], documents[held_out], corpora), metadata
+    counts = len(held_out) - len(corpora), len(corpora)
+    tokens = [np.empty((count, context), dtype=kind) for count in counts]
+    first = [np.empty((count, -(-context // 8)), dtype=np.uint8) for count in counts]
+    place = np.where(held_out, np.cumsum(held_out), np.cumsum(~held_out)) - 1  # in its part
+    done = 0
+    for found, begins in _groups(path, context):
+        group = slice(done, done := done + len(found))
+        for part in (0, 1):
+            chosen = held_out[group] == part
+            goal = place[group][chosen]
+            tokens[part][goal], first[part][goal] = found[chosen], begins[chosen]
+    training, validation = (Indices(bits, context) for bits in first)
+    return Rows(tokens[0], training), Rows(tokens[1], validation, corpora), metadata
+
+
+def _groups(path: Path, context: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Of a row group at a time tokens [rows, context] and `Indices.first`."""
+    columns = ["tokens", "borders"]
+    files.read_table(path, packed_table.SCHEMA, columns, pa.array([], pa.bool_()))  # are there
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            for group in range(file.num_row_groups):  # iter_batches would keep what it has read
+                tokens, borders = file.read_row_group(group, columns).combine_chunks().columns
+                first = np.zeros((len(tokens), context), dtype=bool)
+                row = np.repeat(np.arange(len(tokens)), borders.chunk(0).value_lengths())
+                first[row, borders.chunk(0).flatten().to_numpy()] = True
+                yield (
+                    tokens.chunk(0).flatten().to_numpy().reshape(-1, context),
+                    np.packbits(first, axis=1),
+                )
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{path}: damaged ({error}); {files.REMAKE}") from None
