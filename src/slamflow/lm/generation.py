@@ -4,8 +4,8 @@ transformers generates: padding on the left, positions, caches, what changes log
 stop. Ours is the draw: each prompt has random numbers of its own, so that what follows it depends
 on the seed, its name and the model, not on the prompts beside it.
 
-What remains is rounding: the logits of a row differ by about 1e-6 with the size of the batch.
-Probabilities are taken from them in float64 and drawn from by their cumulated sum, so another
+What remains is rounding: a row's logits differ with what else is in the batch, by up to 1e-5 as
+seen. Probabilities are taken from them in float64 and drawn from by their cumulated sum, so another
 token is drawn only where a random number lies that near to a border between two tokens, and a
 greedy choice differs only where two logits are that near to each other.
 """
