@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -57,6 +58,30 @@ def test_steps_fill_the_time_with_what_comes_between_them() -> None:
     training = steps * 0.1 + steps // 10 * 2.0
     assert training + training / 60 * 6 + 2 + 12 == pytest.approx(3600, abs=3)
     assert plain.steps(-5) == 1
+
+
+def test_some_of_the_hours_is_kept_in_reserve() -> None:
+    """A day of steps that take 1 % longer than those at its beginning does not end after it."""
+    day = 24 * 3600
+    steps = budget.Pace(0.5, 0.0, 2.0, 0, 0.0, 0).steps(budget.left(24.0, spent=600.0))
+    assert 0.98 * day < 600 + 0.505 * steps <= day
+
+
+def test_killed_before_the_first_step_does_not_measure_again(packed: Path, tmp_path: Path) -> None:
+    given = config(hours=14 / 3600)
+    machine = {"checkpoint_minutes": 60}  # no checkpoint but at the end
+    job = training_job.start(PRETRAIN, tmp_path, machine, config=given, packed=packed)
+    path = tmp_path / "log.txt"
+    while "ready to train" not in (path.read_text() if path.exists() else ""):
+        assert job.poll() is None, job.communicate()[1]
+        time.sleep(0.005)
+    os.kill(job.pid, signal.SIGKILL)
+    job.communicate()
+    (said,) = re.findall(r"budget of .* h: (\d+) steps", path.read_text())
+    training_job.run(PRETRAIN, tmp_path, machine, config=given, packed=packed)
+    log, asked, _ = read(tmp_path)
+    assert log.num_rows == asked["steps"] == int(said)
+    assert path.read_text().count("budget of") == 1
 
 
 def test_tokens_are_whole_steps(packed: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """HuBERT's training: its batches, its loss, and a killed run that ends in the same weights."""
 
+import json
 import math
 import os
 import re
@@ -168,6 +169,21 @@ def test_killed_and_resumed_training_ends_in_the_same_weights(
     assert model.hop == HOP and model.receptive == RECEPTIVE and not model.normalised
     assert isinstance(HubertModel.from_pretrained(folders[0] / "model"), HubertModel)
     assert not (folders[0] / "state" / "data").exists()
+
+
+def test_the_time_of_a_job_begins_before_its_preparation(
+    trained_on: Path, targets: Path, tmp_path: Path
+) -> None:
+    """So that a budget in hours has it in it."""
+    job = run(tmp_path, ONE, speech=trained_on, codebook=targets)
+    while not (found := tmp_path / "state" / "job.json").exists():
+        assert job.poll() is None
+        time.sleep(0.02)
+    prepared = min(path.stat().st_mtime for path in (tmp_path / "state" / "data").rglob("*"))
+    job.kill()
+    job.wait()
+    started = json.loads(found.read_text())["started"] - time.monotonic() + time.time()
+    assert started < prepared
 
 
 def test_a_second_iteration_on_two_ranks_learns_the_units_of_the_first(

@@ -1,6 +1,7 @@
 """Training of a HuBERT from nothing: masked prediction of the units of a tokeniser."""
 
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ def train(
         ValueError: the tokeniser has another frame rate, or does not belong to that HuBERT;
             `initial` has another architecture.
     """
+    started = time.monotonic()  # a budget in hours has the preparation in it
     outputs = launch.outputs(folder, convolutions.PREPROCESSOR)
     data = state.folder / "data"
     if not state.restore(outputs):
@@ -60,7 +62,7 @@ def train(
             "data": str(data),
             "folder": str(folder),
         }
-        launch.train(f"{__name__}:task", arguments, config, outputs, state, machine, label)
+        launch.train(f"{__name__}:task", arguments, config, outputs, state, machine, label, started)
     shutil.rmtree(data, ignore_errors=True)
 
 

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+MARGIN = 0.01  # of hours: what the measured updates do not know of those to come
+
 
 def asked(training: Mapping[str, Any]) -> tuple[str, float]:
     """Kind (steps, tokens or hours) and amount of `training["budget"]`.
@@ -27,6 +29,11 @@ def untrained(training: Mapping[str, Any]) -> bool:
 def of_tokens(tokens: float, tokens_of_a_step: float) -> int:
     """The steps that `tokens` are, the last one begun counting whole."""
     return math.ceil(tokens / tokens_of_a_step)
+
+
+def left(hours: float, spent: float) -> float:
+    """The seconds that are left of a budget of `hours` after `spent` seconds, less the margin."""
+    return (1 - MARGIN) * 3600 * hours - spent
 
 
 @dataclass(frozen=True)

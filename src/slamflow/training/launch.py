@@ -36,6 +36,7 @@ def train(
     state: runstate.RunState,
     machine: Mapping[str, Any],
     label: str,
+    started: float | None = None,
 ) -> None:
     """Have `outputs` in their places: finished earlier, or trained now from the last checkpoint on.
 
@@ -52,6 +53,7 @@ def train(
             visible GPUs, one on a CPU), `threads` (of all ranks together; default: all cores),
             and what `loop.train` and the task itself read.
         label: the stage's name in progress lines.
+        started: when the job began, by `time.monotonic`, for a budget in hours; default: now.
 
     Raises:
         ValueError: a user's error in a rank.
@@ -62,7 +64,8 @@ def train(
     if budget.untrained(training):
         _export_untrained(task, arguments, state, machine, label)
     else:
-        _launch(task, arguments, training, state, machine, label)
+        began = time.monotonic() if started is None else started
+        _launch(task, arguments, training, state, machine, label, began)
     state.finish(outputs)
 
 
@@ -73,8 +76,8 @@ def _launch(
     state: runstate.RunState,
     machine: Mapping[str, Any],
     label: str,
+    started: float,
 ) -> None:
-    started = time.monotonic()
     device, places = _places(machine)
     latest = state.latest()
     job = state.folder.absolute() / "job.json"

@@ -48,8 +48,10 @@ def train(task: Task, training: Mapping[str, Any], place: Place, state: runstate
     compiling.apply(engine.module, place.machine, place.device, static)
     if not history.budget:
         history.budget = _budget(task, training, engine, history, place, state)
+        if "hours" in history.budget:  # a run that is killed from now on does not measure again
+            _save(engine, history, place, state)
     steps = int(history.budget["steps"])
-    if history.step:
+    if place.checkpoint:
         logs.info(f"goes on after step {history.step} of {steps}")
     logs.info(f"ready to train on {place.device} after {time.perf_counter() - started:.1f} s")
     try:
@@ -93,14 +95,19 @@ def _steps(
             history.validated(losses)
             history.aside()
         if measuring.agreed(save or time.monotonic() - saved > seconds_between, place):
-            kept = engine.state()
-            if place.rank == 0:
-                with state.checkpoint_folder(done) as folder:
-                    checkpoints.save(folder, engine.module, kept, history.table())
+            _save(engine, history, place, state)
             saved = time.monotonic()
             history.aside()
         board.write(history.rows)
         progress.update(done, **history.latest())
+
+
+def _save(engine: Engine, history: History, place: Place, state: runstate.Follow) -> None:
+    """Write a checkpoint of what is in the log; all ranks call this together."""
+    kept = engine.state()
+    if place.rank == 0:
+        with state.checkpoint_folder(history.step) as folder:
+            checkpoints.save(folder, engine.module, kept, history.table())
 
 
 def _gradients(

@@ -8,8 +8,7 @@ from typing import Any
 import torch
 
 from slamflow import folders, logs, runstate
-from slamflow.training import checkpoints, device
-from slamflow.training.budget import Pace
+from slamflow.training import budget, checkpoints, device
 from slamflow.training.engine import Engine
 from slamflow.training.history import History
 from slamflow.training.rank import Place
@@ -51,7 +50,7 @@ def steps(
         device.synchronise(place.device)
         elapsed = time.monotonic() - start
         going = agreed(elapsed < min(SHARE * hours * 3600, MOST), place)
-    pace = Pace(
+    pace = budget.Pace(
         step=elapsed / done,
         checkpoint=_seconds(lambda: _save(engine, history, place, state.folder / ".measured.tmp")),
         checkpoint_minutes=float(place.machine.get("checkpoint_minutes") or 2),
@@ -60,7 +59,11 @@ def steps(
         validation_steps=int(training.get("validation_steps") or 0),
     )
     engine.forget()
-    chosen = pace.steps(hours * 3600 - (time.monotonic() - place.started))
+    # what has been measured is kept in one more checkpoint
+    left = budget.left(hours, time.monotonic() - place.started) - pace.checkpoint
+    if left < 0 and place.rank == 0:
+        logs.say(f"{place.label}: the budget of {hours:g} h is spent before the first step")
+    chosen = pace.steps(left)
     said = torch.tensor([chosen, pace.step], dtype=torch.float64, device=place.device)
     if place.ranks > 1:
         torch.distributed.broadcast(said, 0)
