@@ -1,12 +1,14 @@
 """Benchmarks: scores of every item, and their averages.
 
 Inputs: results/models/{model}/, results/units/{tokeniser}/{corpus}/{shard}.parquet
-Outputs: results/scores/{model}/{benchmark}.parquet, results/eval.tsv, results/comparisons.tsv
+Outputs: results/scores/{model}/{benchmark}.parquet, results/eval.tsv, results/comparisons.tsv,
+    results/submissions/{model}/{task}/{split}.txt
 """
 
 
 localrules:
     collect_scores,
+    write_submission,
 
 
 rule score_benchmark:
@@ -94,4 +96,33 @@ rule collect_scores:
     shell:
         "python workflow_scripts/collect_scores.py --scores {input.scores:q} --qualities {input.qualities:q}"
         " --eval {output.eval:q} --comparisons {output.comparisons:q}"
+        " --config {params.config:q} --machine {params.machine:q} --log {log:q}"
+
+
+rule write_submission:
+    """Write a model's scores as the official evaluation of ZeroSpeech 2021 takes them."""
+    input:
+        scores=lambda w: plan.submitted(w.model, w.task, w.split),
+    output:
+        submission="results/submissions/{model}/{task}/{split}.txt",
+    log:
+        "results/logs/write_submission/{model}/{task}/{split}.log",
+    benchmark:
+        "results/timings/write_submission/{model}/{task}/{split}.tsv"
+    wildcard_constraints:
+        task="lexical|syntactic",
+        split="dev|test",
+    conda:
+        "../envs/slamflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        config=plan.block("write_submission"),
+        code=plan.code("write_submission"),
+        machine=plan.machine(),
+    shell:
+        "python workflow_scripts/write_submission.py --scores {input.scores:q}"
+        " --submission {output.submission:q}"
         " --config {params.config:q} --machine {params.machine:q} --log {log:q}"

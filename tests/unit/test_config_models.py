@@ -190,3 +190,12 @@ def test_a_published_model_is_scored_as_units_of_its_tokeniser() -> None:
     collected = block(made, "collect_scores")
     assert collected["aligned"] == {"slam-dpo": "slam"} and not collected["untrained"]
     assert set(made.names("models", kind="published").split("|")) == {"gslm", "slam"}
+
+
+def test_what_is_submitted_to_zerospeech() -> None:
+    made = plan("{}", "slam")
+    assert made.submitted("slam", "syntactic", "test") == "results/scores/slam/sblimp-test.parquet"
+    found = block(made, "write_submission", model="slam", task="lexical", split="dev")
+    assert found == {"convention": "slamkit-mean"}
+    with pytest.raises(ValueError, match="no benchmark is the test split of ZeroSpeech's lexical"):
+        made.submitted("slam", "lexical", "test")

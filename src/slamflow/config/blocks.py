@@ -40,6 +40,19 @@ def evaluated(config: Config) -> list[tuple[str, str]]:
     return list(dict.fromkeys(pairs))
 
 
+def official(config: Config, task: str, split: str) -> str:
+    """The benchmark that is a split of a task of ZeroSpeech.
+
+    Raises:
+        ValueError: there is none.
+    """
+    for name, benchmark in config.benchmarks.items():
+        source = config.corpora[benchmark.corpus].source
+        if source.kind == "zerospeech" and (source.task, source.split) == (task, split):
+            return name
+    raise ValueError(f"no benchmark is the {split} split of ZeroSpeech's {task}: add one")
+
+
 def _corpus(config: Config, wildcards: Any) -> Any:
     return config.corpora[wildcards.corpus]
 
@@ -182,6 +195,9 @@ _BLOCKS: dict[str, Callable[[Config, Any], dict[str, Any]]] = {
     "align_model": lambda config, w: {"training": settings_of(_model(config, w).training)},
     "score_benchmark": lambda config, w: settings_of(config.benchmarks[w.benchmark].scoring),
     "score_ngrams": lambda config, w: settings_of(config.benchmarks[w.benchmark].scoring),
+    "write_submission": lambda config, w: {
+        "convention": config.benchmarks[official(config, w.task, w.split)].metrics.convention
+    },
     "collect_scores": _collected,
 }
 

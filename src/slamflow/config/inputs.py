@@ -205,6 +205,15 @@ class Inputs:
             f"{RESULTS}/scores/{model}/{benchmark}.parquet" for model, benchmark in self.evaluated()
         ]
 
+    def submitted(self, model: str, task: str, split: str) -> str:
+        """The scores of a model on a split of ZeroSpeech, to be submitted.
+
+        Raises:
+            ValueError: no benchmark asks for this split.
+        """
+        name = blocks.official(self.config, task, split)
+        return f"{RESULTS}/scores/{model}/{name}.parquet"
+
     def cards(self) -> list[str]:
         """The card of each evaluated model that is trained, or published."""
         return [
