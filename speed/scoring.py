@@ -1,6 +1,7 @@
 """Measure scoring beside the usual way: the same weights, pairs, machine and run.
 
-    python speed/scoring.py --speech results/speech/lexical/0000.parquet --model results/models/slm
+    python speed/scoring.py --speech results/speech/lexical/0000.parquet \\
+        --model results/models/slm --codebook results/tokenisers/hubert/kmeans.safetensors
     python speed/scoring.py --size slam     # pairs spoken by espeak-ng, random weights
 
 The usual way takes pairs in their order, a batch at a time: the waves of the positives, and then
@@ -30,7 +31,7 @@ from transformers import HubertModel, PreTrainedModel
 from slamflow import audio
 from slamflow.lm import architecture, saved, vocabulary
 from slamflow.synthesis.espeak import Espeak
-from slamflow.tokeniser import encoder, utterances
+from slamflow.tokeniser import codebook, encoder, utterances
 from slamflow.tokeniser.features import SAMPLING_RATE
 
 SIZES = {  # width, feed-forward, layers, heads, key and value heads
@@ -51,9 +52,7 @@ def main() -> None:
     hubert = hubert.to(opened.device)
     pairs = (_read(args.speech, args.data_root) if args.speech else _spoken())[: args.pairs]
     waves = [wave for pair in pairs for wave in pair]
-    frames = torch.cat(opened.encode(waves[:32])).cpu()
-    torch.manual_seed(0)
-    centroids = frames[torch.randperm(len(frames))[: args.clusters]].contiguous()
+    centroids = _centroids(args, opened, waves)
     predictor = MiniBatchKMeans(len(centroids), init=centroids.numpy(), n_init=1, max_iter=1)
     predictor.fit(centroids.numpy()).cluster_centers_ = centroids.numpy()
     network = saved.load(args.model) if args.model else _random(args.size, len(centroids))
@@ -103,8 +102,21 @@ def main() -> None:
         print(f"| {name} | {len(pairs) / core:.1f} | {len(pairs) / wall:.1f} | {basis:.1f} × |")
     other = np.mean(found["ours"] != found["usual"])
     print(
-        f"\n{other:.2%} of the pairs come out otherwise: units of the usual way depend on padding"
+        f"\nunits of the usual way depend on padding: {other:.2%} of the pairs come out otherwise"
     )
+
+
+def _centroids(
+    args: argparse.Namespace, opened: encoder.Encoder, waves: list[np.ndarray]
+) -> torch.Tensor:
+    """Those of a codebook, or else frames of the first waves."""
+    if args.codebook:
+        array, origin = codebook.read(args.codebook)
+        codebook.check(origin, args.codebook, opened.identity, opened.dimension)
+        return torch.from_numpy(array)
+    frames = torch.cat(opened.encode(waves[:32])).cpu()
+    torch.manual_seed(0)
+    return frames[torch.randperm(len(frames))[: args.clusters]].contiguous()
 
 
 def _read(speech: list[Path], data_root: Path | None) -> list[scoring_ways.Pair]:
@@ -145,7 +157,8 @@ def _arguments() -> argparse.Namespace:
     pocket = Path(__file__).parents[1] / "resources" / "hubert-pocket"
     parser.add_argument("--hubert", type=Path, default=pocket, help="folder of the weights")
     parser.add_argument("--layer", type=int, default=2)
-    parser.add_argument("--clusters", type=int, default=500, help="as the model's; drawn frames")
+    parser.add_argument("--codebook", type=Path, help="kmeans.safetensors; default: drawn frames")
+    parser.add_argument("--clusters", type=int, default=500, help="so many of them")
     parser.add_argument("--model", type=Path, help="folder of a language model of so many units")
     parser.add_argument("--size", choices=tuple(SIZES), default="pocket", help="random weights")
     parser.add_argument("--speech", type=Path, nargs="*", default=[], help="speech tables of pairs")
