@@ -1,5 +1,7 @@
 """The config as the rules see it: `plan` knows names, files, blocks and code digests."""
 
+import os
+
 from snakemake.exceptions import WorkflowError
 
 from slamflow.config.load import load
@@ -12,6 +14,11 @@ except ValueError as error:
 
 # A job on another host is told there what it was given here.
 HALF = plan.half(None if workflow.remote_exec else workflow.resource_settings.cores)
+
+
+def megabytes(*paths):
+    """The size of input files, for a resource; Snakemake asks again when they are there."""
+    return round(sum(map(os.path.getsize, paths)) / 1e6)
 
 
 wildcard_constraints:

@@ -23,7 +23,8 @@ rule pack_mixture:
         "../envs/slamflow.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
+        # 2 to 3 bytes a token and some 400 a document; in the tables a token has one at least
+        mem_mb=lambda w, input: 8000 + 4 * megabytes(*input.units),
         runtime=120,
     params:
         config=plan.block("pack_mixture"),
@@ -58,7 +59,8 @@ rule interleave_mixture:
         "../envs/slamflow.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
+        # as for pack_mixture, of speech, text and both in turn, and of up to 4 bytes a token
+        mem_mb=lambda w, input: 8000 + 8 * megabytes(*input.units, *input.text),
         runtime=120,
     params:
         config=plan.block("interleave_mixture"),
@@ -92,7 +94,10 @@ rule pretrain_model:
         "../envs/slamflow.yaml"
     threads: 8
     resources:
-        mem_mb=8000,
+        # in each rank 2 bytes and a bit a token, one in the file, and the weights to start from
+        mem_mb=lambda w, input: 5000
+        + (plan.config.models[w.model].training.ranks or 1)
+        * (3000 + 3 * megabytes(input.packed, *input.initial)),
         runtime=2880,
         gpu=plan.gpus("models"),
     params:
@@ -156,7 +161,8 @@ rule count_ngrams:
         "../envs/slamflow.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        # see pretrain_model
+        mem_mb=lambda w, input: 4000 + 3 * megabytes(input.packed),
         runtime=60,
     params:
         config=plan.block("count_ngrams"),
