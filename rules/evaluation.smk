@@ -2,7 +2,7 @@
 
 Inputs: results/models/{model}/, results/units/{tokeniser}/{corpus}/{shard}.parquet
 Outputs: results/scores/{model}/{benchmark}.parquet, results/eval.tsv, results/comparisons.tsv,
-    results/submissions/{model}/{task}/{split}.txt
+    results/submissions/{model}/{task}/{split}.txt, results/continuations/{model}/{benchmark}.parquet
 """
 
 
@@ -67,6 +67,38 @@ rule score_ngrams:
     shell:
         "python workflow_scripts/score_ngrams.py --model {input.model:q} --units {input.units:q}"
         " --scores {output.scores:q}"
+        " --config {params.config:q} --machine {params.machine:q} --log {log:q}"
+
+
+rule continue_speech:
+    """Let a model continue the beginnings of a benchmark's utterances, as units."""
+    input:
+        model="results/models/{model}/model.safetensors",
+        units=lambda w: plan.benchmark_units(w.model, w.benchmark),
+        tokeniser=lambda w: plan.codebook(plan.tokeniser(w.model)),
+    output:
+        continuations="results/continuations/{model}/{benchmark}.parquet",
+    log:
+        "results/logs/continue_speech/{model}/{benchmark}.log",
+    benchmark:
+        "results/timings/continue_speech/{model}/{benchmark}.tsv"
+    wildcard_constraints:
+        model=plan.names("models", kind="pretrain|align|published"),
+        benchmark=plan.names("benchmarks", continued="True"),
+    conda:
+        "../envs/slamflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+        gpu=plan.gpus(),
+    params:
+        config=plan.block("continue_speech"),
+        code=plan.code("continue_speech"),
+        machine=plan.machine("benchmarks", "sampling"),
+    shell:
+        "python workflow_scripts/continue_speech.py --model {input.model:q} --units {input.units:q}"
+        " --tokeniser {input.tokeniser:q} --continuations {output.continuations:q}"
         " --config {params.config:q} --machine {params.machine:q} --log {log:q}"
 
 

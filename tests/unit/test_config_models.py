@@ -199,3 +199,12 @@ def test_what_is_submitted_to_zerospeech() -> None:
     assert found == {"convention": "slamkit-mean"}
     with pytest.raises(ValueError, match="no benchmark is the test split of ZeroSpeech's lexical"):
         made.submitted("slam", "lexical", "test")
+
+
+def test_what_is_continued() -> None:
+    text = "benchmarks: {topic-cloze: {sampling: {seconds: 2, micro_batch: 99}}}"
+    made = plan(text)
+    names = made.names("benchmarks", continued="True")
+    assert set(names.split("|")) == {"topic-cloze", "topic-cloze-units"}  # one is like the other
+    found = block(made, "continue_speech", model="slm", benchmark="topic-cloze")
+    assert found["seconds"] == 2 and found["top_k"] == 25 and "micro_batch" not in found

@@ -77,3 +77,18 @@ def test_what_runs_again(finished: Path, overrides: dict[str, Any], due: set[str
         assert rules(finished) == due
     finally:
         write_config(finished, {})
+
+
+def test_a_model_goes_on_after_prompts(finished: Path) -> None:
+    sampling = {"seconds": 0.2, "prompts": 3, "new_tokens": 10}
+    write_config(finished, {"benchmarks": {"crumb-lexical": {"sampling": sampling}}})
+    made = "results/continuations/crumb-interleaved/crumb-lexical.parquet"
+    try:
+        run_snakemake(["--cores", "all", made], finished)
+    finally:
+        write_config(finished, {})
+    found = pq.read_table(finished / made).to_pylist()
+    assert len(found) == 3
+    for row in found:
+        assert len(row["prompt"]) <= 5 and max(row["prompt"] + row["continuation"]) < 40
+        assert len(row["continuation"]) <= 10

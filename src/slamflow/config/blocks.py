@@ -194,6 +194,9 @@ _BLOCKS: dict[str, Callable[[Config, Any], dict[str, Any]]] = {
     "score_references": lambda config, w: {},
     "align_model": lambda config, w: {"training": settings_of(_model(config, w).training)},
     "score_benchmark": lambda config, w: settings_of(config.benchmarks[w.benchmark].scoring),
+    "continue_speech": lambda config, w: settings_of(
+        config.benchmarks[w.benchmark].sampling  # type: ignore[arg-type]
+    ),
     "score_ngrams": lambda config, w: settings_of(config.benchmarks[w.benchmark].scoring),
     "write_submission": lambda config, w: {
         "convention": config.benchmarks[official(config, w.task, w.split)].metrics.convention

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from slamflow.config.fields import Block, Name, Positive, machine, reference, setting
+from slamflow.config.fields import Block, Name, Positive, Seed, machine, reference, setting
 from slamflow.config.schema_corpora import Corpus
 from slamflow.config.schema_downloads import Download
 from slamflow.config.schema_models import Mixture, Model
@@ -53,12 +53,40 @@ class Metrics(Block):
     )
 
 
+class Sampling(Block):
+    """How models go on after the beginnings of utterances; the defaults are the Slam paper's."""
+
+    seconds: float | None = setting(
+        3.0, gt=0, is_about="length of a prompt (s); null: whole utterances"
+    )
+    prompts: Positive | None = setting(1000, is_about="how many, drawn by seed; null: all")
+    new_tokens: Positive = setting(150, is_about="the most tokens, the end token included")
+    temperature: float = setting(0.8, ge=0, is_about="0: the likeliest unit each time")
+    top_k: Positive | None = setting(25, is_about="among how many units is drawn; null: all")
+    top_p: float = setting(1.0, gt=0, le=1, is_about="among units of this probability together")
+    penalty: float = setting(
+        1.0, gt=0, is_about="of units that were there before; the paper has 1.1 after DPO"
+    )
+    seed: Seed = setting(0, is_about="draws prompts and units")
+    micro_batch: Positive | None = machine(
+        None, is_about="tokens in memory at once; default: chosen by the stage"
+    )
+
+
 class Benchmark(Block):
     """A corpus of pairs, and how it is scored and averaged."""
 
     corpus: Name = reference("corpora", is_about="pairs: positive and negative")
     scoring: Scoring = setting(Scoring(), is_about="how a model reads the items")
     metrics: Metrics = setting(Metrics(), is_about="how items are averaged")
+    sampling: Sampling | None = setting(
+        None, is_about="how models continue its items; null: they do not"
+    )
+
+    @property
+    def continued(self) -> bool:
+        """Whether models continue its items."""
+        return self.sampling is not None
 
 
 class Evaluation(Block):
