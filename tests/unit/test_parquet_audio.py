@@ -142,7 +142,11 @@ def test_preferences_are_whole_or_rejected(tmp_path: Path) -> None:
     }
     assert kept[1]["audio"]["path"] == "data/train.parquet#chosen/0"
     shared = ("id", "item", "role", "group", "rendition", "speaker")
-    units = [{k: row[k] for k in shared} | {"units": [1, 2], "durations": [1, 1]} for row in kept]
+    said = {"prompt": [1, 2], "chosen": [1, 2], "rejected": [1, 3]}
+    units = [
+        {k: row[k] for k in shared} | {"units": said[row["role"]], "durations": [1, 1]}
+        for row in kept
+    ]
     files.write_table(pa.Table.from_pylist(units, units_table.SCHEMA), tmp_path / "u.parquet",
                       units_table.SCHEMA)  # fmt: skip
     line = pairs.build({}, [tmp_path / "u.parquet"], tmp_path / "p.parquet")

@@ -13,6 +13,7 @@ from slamflow.tables import training as training_table
 from slamflow.training import peaks
 from slamflow.training.rank import Place
 
+SHOWN = 3  # measures of the progress line, at most
 WINDOW = 10  # updates whose mean loss is compared with the best so far
 
 
@@ -116,9 +117,9 @@ class History:
         self.windows.append(sum(row["loss"] for row in self.rows[end - WINDOW : end]) / WINDOW)
 
     def latest(self) -> dict[str, float]:
-        """The last update's measures and speed, for the progress line."""
+        """The last update's first measures and speed, for the progress line."""
         last = self.rows[-1]
-        names = [*self.measures, "tokens_per_second", *(["mfu"] if last["mfu"] else [])]
+        names = [*self.measures[:SHOWN], "tokens_per_second", *(["mfu"] if last["mfu"] else [])]
         return {name: last[name] for name in names}
 
     def table(self) -> pa.Table:
