@@ -69,10 +69,7 @@ def check_start(config: dict) -> str:
     Raises:
         ValueError: it names another one.
     """
-    start = config.get("start", "bos")
-    if start not in STARTS:
-        raise ValueError(f"scoring: start is {start!r} and must be one of {', '.join(STARTS)}")
-    return str(start)
+    return _named(config, "start", STARTS)
 
 
 def check_modality(config: dict) -> str:
@@ -81,11 +78,15 @@ def check_modality(config: dict) -> str:
     Raises:
         ValueError: it names another one.
     """
-    modality = config.get("modality", "all")
-    if modality not in MODALITIES:
-        known = ", ".join(MODALITIES)
-        raise ValueError(f"scoring: modality is {modality!r} and must be one of {known}")
-    return str(modality)
+    return _named(config, "modality", MODALITIES)
+
+
+def _named(config: dict, key: str, known: Sequence[str]) -> str:
+    """One of the values that are known, the first by default."""
+    value = config.get(key, known[0])
+    if value not in known:
+        raise ValueError(f"scoring: {key} is {value!r} and must be one of {', '.join(known)}")
+    return str(value)
 
 
 def read(

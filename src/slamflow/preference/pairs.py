@@ -29,7 +29,7 @@ def build(config: Mapping[str, Any], units: Sequence[Path], output: Path) -> str
     Raises:
         ValueError: an item without one of the three, or with one of them twice.
     """
-    length, prompt = int(config.get("length", 1024)), int(config.get("prompt", 512))
+    length, prompt = int(config.get("length", 1022)), int(config.get("prompt", 511))
     if not 0 < prompt < length:
         raise ValueError(f"pairs: prompt {prompt} must be shorter than length {length}")
     found: dict[str, dict[str, np.ndarray]] = {}

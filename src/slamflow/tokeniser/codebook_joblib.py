@@ -18,7 +18,15 @@ from safetensors import SafetensorError, safe_open
 
 from slamflow import files
 from slamflow.tokeniser import codebook, convolutions
-from slamflow.tokeniser.inert_pickle import Made, class_of, follow, of_kind, printable, unpacked
+from slamflow.tokeniser.inert_pickle import (
+    Made,
+    Reading,
+    class_of,
+    follow,
+    of_kind,
+    printable,
+    unpacked,
+)
 
 LARGEST = 1 << 30  # bytes, unpacked
 MOST = 65_534  # clusters; units are uint16, and HuBERT's training needs one to mean none
@@ -146,13 +154,21 @@ def _only_tensor(path: Path) -> np.ndarray:
             raise ValueError("its tensor is of no type of NumPy's; save it as float32") from None
 
 
+class _WithArrays(Reading):
+    """joblib puts the bytes of an array into the stream behind its description."""
+
+    def __init__(self, stream: io.BytesIO) -> None:
+        self.stream = stream
+
+    def built(self, target: Any, state: Any) -> Any:
+        made = super().built(target, state)
+        wrapped = class_of(made) in WRAPPERS
+        return _array(of_kind(made.state, dict), self.stream) if wrapped else made
+
+
 def _unpickled(data: bytes) -> Any:
     stream = io.BytesIO(data)
-
-    def build(made: Made) -> Any:
-        return _array(of_kind(made.state, dict), stream) if class_of(made) in WRAPPERS else made
-
-    return follow(stream, NAMES, build)
+    return follow(stream, NAMES, _WithArrays(stream))
 
 
 def _array(state: dict[str, Any], stream: io.BytesIO) -> np.ndarray:

@@ -38,7 +38,7 @@ class MaskedPrediction:
         place: Place,
     ) -> None:
         self.config, self.data, self.folder, self.device = config, data, folder, place.device
-        self.origin = place.origin
+        self.origin, self.ranks = place.origin, place.ranks
         self.seed = int(config.get("seed", 0))
         shape = config["architecture"]
         self.model = hubert_architecture.build(shape, clusters, self.seed, initial)
@@ -59,7 +59,7 @@ class MaskedPrediction:
         """The crops of a step."""
         firsts, masks = self._batch(step)
         crops = list(zip(firsts.tolist(), masks, strict=True))
-        return [crops[i : i + self.micro_batch] for i in range(0, len(crops), self.micro_batch)]
+        return order.parts(crops, self.micro_batch, self.ranks)
 
     def weight(self, step: int) -> float:
         """The masked frames of the global batch that have a target."""

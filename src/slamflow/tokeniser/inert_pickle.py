@@ -7,7 +7,7 @@ of them become records, and steps that are not needed for plain objects are refu
 import io
 import pickletools
 import zlib
-from collections.abc import Callable, Container
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,11 @@ _VALUES = frozenset(
 )
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
 _MARK = object()
+STEPS = frozenset(
+    "PROTO FRAME MARK EMPTY_LIST EMPTY_DICT LIST TUPLE DICT TUPLE1 TUPLE2 TUPLE3 APPEND APPENDS"
+    " SETITEM SETITEMS PUT BINPUT LONG_BINPUT MEMOIZE GET BINGET LONG_BINGET GLOBAL STACK_GLOBAL"
+    " REDUCE NEWOBJ BUILD".split()
+).union(_VALUES, _CONSTANTS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,16 +41,36 @@ class Made:
     state: Any = None
 
 
-Build = Callable[[Made], Any]
+class Reading:
+    """What is made of the objects of a pickle: of each call, of its state, and of outer ids.
+
+    Each method may raise ValueError; by default calls stay records and there are no outer ids.
+    """
+
+    def called(self, made: Made) -> Any:
+        """What stands for a call; its state, if any, comes later."""
+        return made
+
+    def built(self, target: Any, state: Any) -> Any:
+        """What stands for a `target` that has just got its state."""
+        made: Made = of_kind(target, Made)
+        made.state = state
+        return made
+
+    def outer(self, identity: Any) -> Any:
+        """What stands for an object that lies outside the pickle."""
+        raise ValueError("asks for the pickle's BINPERSID")
 
 
-def follow(stream: io.BytesIO, names: Container[str], build: Build) -> Any:
-    """What a pickle describes: plain values, `Named`, `Made`, and what `build` makes of those.
+def follow(
+    stream: io.BytesIO, names: Container[str], reading: Reading, steps: Container[str] = STEPS
+) -> Any:
+    """What a pickle describes: plain values, `Named`, and what `reading` makes of the rest.
 
     Args:
-        stream: the pickle; what is read of it inside `build` is no part of the pickle.
+        stream: the pickle; what is read of it inside `reading` is no part of the pickle.
         names: those that may occur, as `module.name`.
-        build: is given each object that has just got its state; what it returns takes its place.
+        steps: those that may be taken.
 
     Raises:
         ValueError: the pickle is damaged, or asks for anything else.
@@ -56,13 +81,18 @@ def follow(stream: io.BytesIO, names: Container[str], build: Build) -> Any:
         for opcode, argument, _ in pickletools.genops(stream):
             if opcode.name == "STOP":
                 return stack.pop()
+            if opcode.name not in steps:
+                raise ValueError(f"asks for the pickle's {opcode.name}")
             if opcode.name in ("GLOBAL", "STACK_GLOBAL"):
                 stack.append(_named(stack, argument, names))
+            elif opcode.name in ("REDUCE", "NEWOBJ"):
+                arguments, called = of_kind(stack.pop(), tuple), of_kind(stack.pop(), Named)
+                stack.append(reading.called(Made(called.name, arguments)))
             elif opcode.name == "BUILD":
-                state = stack.pop()
-                made = of_kind(stack.pop(), Made)
-                made.state = state
-                stack.append(build(made))
+                state, target = stack.pop(), stack.pop()
+                stack.append(reading.built(target, state))
+            elif opcode.name == "BINPERSID":
+                stack.append(reading.outer(stack.pop()))
             else:
                 _step(opcode.name, argument, stack, memo)
     except (IndexError, KeyError, OverflowError):
@@ -149,11 +179,8 @@ def _step(name: str, argument: Any, stack: list[Any], memo: dict[int, Any]) -> N
         memo[len(memo)] = stack[-1]
     elif name in ("GET", "BINGET", "LONG_BINGET"):
         stack.append(memo[argument])
-    elif name in ("REDUCE", "NEWOBJ"):
-        arguments, called = of_kind(stack.pop(), tuple), of_kind(stack.pop(), Named)
-        stack.append(Made(called.name, arguments))
     else:
-        raise ValueError(f"asks for the pickle's {name}")
+        raise AssertionError(name)  # of STEPS, and none of `follow`'s
 
 
 def _named(stack: list[Any], argument: Any, names: Container[str]) -> Named:

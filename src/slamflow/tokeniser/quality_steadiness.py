@@ -18,6 +18,7 @@ import numpy as np
 
 from slamflow import audio
 from slamflow.tokeniser import features, quality_encoding, runs
+from slamflow.tokeniser.edits import edit_distance
 
 NOISE = (20, 10)  # dB, mean power of the wave over that of the noise
 SPEEDS = (0.95, 1.05)
@@ -58,19 +59,6 @@ def measure(
             (edit_distance(*both), len(both[0])) for both in pairs
         )
     return result
-
-
-def edit_distance(one: np.ndarray, other: np.ndarray) -> int:
-    """Least number of insertions, deletions and substitutions (Levenshtein 1966) of integers."""
-    place = np.arange(len(other) + 1)
-    row = place
-    for number, unit in enumerate(one, start=1):
-        best = np.empty_like(row)
-        best[0] = number
-        best[1:] = np.minimum(row[1:] + 1, row[:-1] + (other != unit))
-        # an insertion comes from the left of the same row: a running minimum once its price is off
-        row = np.minimum.accumulate(best - place) + place
-    return int(row[-1])
 
 
 def with_noise(wave: np.ndarray, name: str, decibels: float) -> np.ndarray:

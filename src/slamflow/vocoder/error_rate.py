@@ -7,19 +7,7 @@ import numpy as np
 
 from slamflow import files
 from slamflow.tables import units as units_table
-
-
-def edit_distance(reference: np.ndarray, found: np.ndarray) -> int:
-    """The fewest insertions, deletions and substitutions that make `found` of `reference`.
-
-    Source: Wagner and Fischer 1974; a row at a time.
-    """
-    places = np.arange(len(found) + 1)
-    row = places
-    for number, unit in enumerate(reference, start=1):
-        kept = np.concatenate([[number], np.minimum(row[1:] + 1, row[:-1] + (found != unit))])
-        row = np.minimum.accumulate(kept - places) + places  # insertions, one after another
-    return int(row[-1])
+from slamflow.tokeniser.edits import edit_distance
 
 
 def unit_error_rate(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> float:

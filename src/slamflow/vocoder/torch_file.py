@@ -6,14 +6,13 @@ bytes of their storages. As in `inert_pickle`, names are compared with a fixed l
 
 import io
 import math
-import pickletools
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from slamflow.tokeniser.inert_pickle import Named, of_kind, printable
+from slamflow.tokeniser.inert_pickle import Made, Named, Reading, follow, of_kind, printable
 
 LARGEST = 1 << 31  # bytes of a file
 TYPES = {
@@ -26,9 +25,12 @@ TYPES = {
 }
 ORDERED, TENSOR = "collections.OrderedDict", "torch._utils._rebuild_tensor_v2"
 NAMES = TYPES.keys() | {ORDERED, TENSOR}
-_VALUES = frozenset("BININT BININT1 BININT2 LONG1 BINFLOAT BINUNICODE".split())
-_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
-_MARK = object()
+# what torch writes, and no other steps
+STEPS = frozenset(
+    "PROTO FRAME BININT BININT1 BININT2 LONG1 BINFLOAT BINUNICODE NONE NEWTRUE NEWFALSE MARK"
+    " EMPTY_TUPLE EMPTY_DICT EMPTY_LIST BINPUT LONG_BINPUT BINGET LONG_BINGET TUPLE TUPLE1 TUPLE2"
+    " TUPLE3 APPEND APPENDS SETITEM SETITEMS GLOBAL BINPERSID REDUCE BUILD".split()
+)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -54,7 +56,7 @@ def read(path: Path) -> dict[str, Any]:
     raise ValueError(f"{path}: {reason}; not a file of tensors that can be read")
 
 
-class _Reader:
+class _Reader(Reading):
     """A file that is open; its members are stored as they are, so none is larger than the file."""
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
@@ -70,55 +72,17 @@ class _Reader:
         ordered = f"{self.folder}byteorder" in self.archive.namelist()  # since torch 2.1
         if ordered and self._member("byteorder") != b"little":
             raise ValueError("was written on a machine of another byte order")
-        stack: list[Any] = []
-        memo: dict[int, Any] = {}
-        for opcode, argument, _ in pickletools.genops(io.BytesIO(self._member("data.pkl"))):
-            if opcode.name == "STOP":
-                return stack.pop()
-            self._step(opcode.name, argument, stack, memo)
-        raise ValueError("damaged (it ends early)")
+        return follow(io.BytesIO(self._member("data.pkl")), NAMES, self, STEPS)
 
-    def _step(self, name: str, argument: Any, stack: list[Any], memo: dict[int, Any]) -> None:
-        if name in ("PROTO", "FRAME"):
-            return
-        if name in _VALUES:
-            stack.append(argument)
-        elif name in _CONSTANTS:
-            stack.append(_CONSTANTS[name])
-        elif name == "MARK":
-            stack.append(_MARK)
-        elif name in ("EMPTY_DICT", "EMPTY_LIST"):
-            stack.append({} if name == "EMPTY_DICT" else [])
-        elif name in ("BINPUT", "LONG_BINPUT"):
-            memo[argument] = stack[-1]
-        elif name in ("BINGET", "LONG_BINGET"):
-            stack.append(memo[argument])
-        elif name == "TUPLE":
-            stack.append(tuple(_since_mark(stack)))
-        elif name in ("TUPLE1", "TUPLE2", "TUPLE3"):
-            stack.append(tuple([stack.pop() for _ in range(int(name[-1]))][::-1]))
-        elif name in ("APPEND", "APPENDS"):
-            items = [stack.pop()] if name == "APPEND" else _since_mark(stack)
-            of_kind(stack[-1], list).extend(items)
-        elif name in ("SETITEM", "SETITEMS"):
-            items = [stack.pop(), stack.pop()][::-1] if name == "SETITEM" else _since_mark(stack)
-            target = of_kind(stack[-1], dict)
-            for key, value in zip(items[::2], items[1::2], strict=True):
-                target[of_kind(key, str)] = value
-        elif name == "GLOBAL":
-            if (found := argument.replace(" ", ".", 1)) not in NAMES:
-                raise ValueError(f"asks for {found}")
-            stack.append(Named(found))
-        elif name == "BINPERSID":
-            stack.append(self._storage(of_kind(stack.pop(), tuple)))
-        elif name == "REDUCE":
-            arguments = of_kind(stack.pop(), tuple)
-            stack.append(_called(of_kind(stack.pop(), Named).name, arguments))
-        elif name == "BUILD":  # versions of modules, as an attribute of a dictionary
-            stack.pop()
-            of_kind(stack[-1], dict)
-        else:
-            raise ValueError(f"asks for the pickle's {name}")
+    def called(self, made: Made) -> Any:
+        return _called(made.name, made.arguments)
+
+    def built(self, target: Any, state: Any) -> Any:
+        """Versions of modules, as an attribute of a dictionary: they are left out."""
+        return of_kind(target, dict)
+
+    def outer(self, identity: Any) -> torch.Tensor:
+        return self._storage(of_kind(identity, tuple))
 
     def _storage(self, described: tuple[Any, ...]) -> torch.Tensor:
         """The numbers [n] of ("storage", type, key, device, n)."""
@@ -166,10 +130,3 @@ def _called(name: str, arguments: tuple[Any, ...]) -> Any:
     if last >= len(storage):
         raise ValueError("damaged (a tensor is longer than its storage)")
     return storage.as_strided(size, stride, offset).contiguous()
-
-
-def _since_mark(stack: list[Any]) -> list[Any]:
-    items = []
-    while (item := stack.pop()) is not _MARK:
-        items.append(item)
-    return items[::-1]
