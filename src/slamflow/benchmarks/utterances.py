@@ -12,6 +12,7 @@ from slamflow.benchmarks import prompts
 from slamflow.lm.vocabulary import Layout
 from slamflow.tables import scores as scores_table
 from slamflow.tables import units as units_table
+from slamflow.tables.lists import lists_of
 
 STARTS = ("bos", "eos", "none")  # what a pass can begin with
 MODALITIES = ("all", "units")  # the ids among which a pass takes probabilities
@@ -152,17 +153,6 @@ def read(
     same = start != "none" and ids.start == ids.end
     named = scores_table.BOTH if same else start
     return Utterances(pa.concat_tables(tables), distinct, which, np.array(ends, np.int64), named)
-
-
-def lists_of(column: pa.ChunkedArray) -> list[np.ndarray | None]:
-    """The entries of a list column as arrays, without a Python object a number."""
-    entries: list[np.ndarray | None] = []
-    for chunk in column.chunks:
-        values = chunk.values.to_numpy(zero_copy_only=False)
-        offsets = chunk.offsets.to_numpy()
-        for index, present in enumerate(chunk.is_valid().to_numpy(zero_copy_only=False)):
-            entries.append(values[offsets[index] : offsets[index + 1]] if present else None)
-    return entries
 
 
 def write(utterances: Utterances, terms: Terms, modality: str, output: Path, model: str) -> None:

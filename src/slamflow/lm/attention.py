@@ -4,7 +4,7 @@ The processor's fused kernel is several times slower in training than the produc
 it knows no documents: given a mask, it computes all pairs of a row's tokens.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from torch.nn import functional
 from transformers import AttentionInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
+Attend = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, int], torch.Tensor]
 NAME = "documents"
 LONGEST = 1024  # tokens: beyond, the pairs of a document's tokens would take too much memory
 WHOLE = 384  # tokens: up to here, blocks cost as much as they save
@@ -58,19 +59,42 @@ def _attend(
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, scaling=scaling, **settings
         )
+    return in_blocks(
+        query, key, value, documents or (), lambda q, k, v, _: _causal(q, k, v, scaling)
+    )
+
+
+def in_blocks(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    blocks: Sequence[tuple[int, int]],
+    attend: Attend,
+) -> tuple[torch.Tensor, None]:
+    """Attention within blocks of tokens; what transformers calls gives its result.
+
+    Args:
+        query: [rows, heads, tokens, size]; keys and values may have fewer heads.
+        blocks: (count, length) in a single row; without any, each row is a block.
+        attend: computes queries, keys and values of one length, [blocks, heads, tokens, size], in
+            the type of the values; it is also given which of `blocks` they are.
+
+    Returns:
+        [rows, tokens, heads, size].
+    """
     shared = query.shape[1] // key.shape[1]
     if shared > 1:
         key, value = (tensor.repeat_interleave(shared, 1) for tensor in (key, value))
     query, key = query.to(value.dtype), key.to(value.dtype)
     with torch.autocast(value.device.type, enabled=False):
-        if not documents:
-            return _causal(query, key, value, scaling).transpose(1, 2), None
-        sizes = [count * length for count, length in documents]
+        if not blocks:
+            return attend(query, key, value, 0).transpose(1, 2), None
+        sizes = [count * length for count, length in blocks]
         parts = zip(*(tensor[0].split(sizes, 1) for tensor in (query, key, value)), strict=True)
         found = []
-        for part, pair in zip(parts, documents, strict=True):
-            q, k, v = (tensor.unflatten(1, pair).transpose(0, 1) for tensor in part)
-            found.append(_causal(q, k, v, scaling).transpose(1, 2).flatten(0, 1))
+        for which, part in enumerate(parts):
+            q, k, v = (tensor.unflatten(1, blocks[which]).transpose(0, 1) for tensor in part)
+            found.append(attend(q, k, v, which).transpose(1, 2).flatten(0, 1))
         return torch.cat(found)[None], None
 
 

@@ -13,6 +13,7 @@ from slamflow.lm import generation, saved, shares
 from slamflow.lm.vocabulary import layout
 from slamflow.tables import continuations as continuations_table
 from slamflow.tables import units as units_table
+from slamflow.tables.lists import lists_of
 from slamflow.tokeniser import codebook
 from slamflow.training.device import prepare
 
@@ -98,23 +99,23 @@ def read(paths: Sequence[Path], frames: int | None, known: int, model: str) -> l
     for path in paths:
         table = files.read_table(path, units_table.SCHEMA, columns)
         names, roles, speakers = (table[column].to_pylist() for column in columns[:3])
-        for row, name in enumerate(names):
+        lists = zip(*(lists_of(table[column]) for column in columns[3:]), strict=True)
+        for row, (name, (units, durations)) in enumerate(zip(names, lists, strict=True)):
             if roles[row] not in ROLES:
                 continue
             place = f"{path}: row {row} (`{name}`)"
-            units, durations = (table[column][row].values for column in columns[3:])
             if name in found:
                 raise ValueError(f"{place}: this id occurs twice; give every utterance its own")
             if units is None:
                 raise ValueError(f"{place} has no list of units; make it anew")
-            kept = units.to_numpy()
+            kept = units
             if frames is not None:
                 if durations is None:
                     raise ValueError(
                         f"{place} has no durations to cut by; write `seconds: null`, which takes"
                         " the whole of it"
                     )
-                lengths = durations.to_numpy().astype(np.int64)
+                lengths = durations.astype(np.int64)
                 kept = kept[np.cumsum(lengths) - lengths < frames]
             if len(kept) and int(kept.max()) >= known:
                 raise ValueError(

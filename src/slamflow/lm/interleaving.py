@@ -19,6 +19,7 @@ from slamflow.lm.documents import Documents
 from slamflow.lm.spoken_words import Words
 from slamflow.lm.vocabulary import BOUNDARY, UNITS, Interleaved
 from slamflow.tables import units as units_table
+from slamflow.tables.lists import lists_of
 from slamflow.tokeniser import bpe, codebook
 
 SPEECH, TEXT, INTERLEAVED = KINDS = ("speech", "text", "interleaved")
@@ -117,11 +118,14 @@ def read(
     columns = ["id", "item", "duration", "units", "durations"]
     table = files.read_table(units, units_table.SCHEMA, columns)
     made, items = [np.empty(0, dtype=np.int64)], []
-    for row, name in enumerate(table["id"].to_pylist()):
-        found, heard = words.get(name), table["units"][row].values
-        if found is None or not len(heard):
+    lists = zip(*(lists_of(table[column]) for column in ("units", "durations")), strict=True)
+    for row, (name, (heard, lengths)) in enumerate(
+        zip(table["id"].to_pylist(), lists, strict=True)
+    ):
+        found = words.get(name)
+        if found is None or heard is None or not len(heard):
             continue
-        frames = np.repeat(heard.to_numpy(), table["durations"][row].values.to_numpy())
+        frames = np.repeat(heard, lengths)
         lasting, duration = len(frames) / frame_rate, table["duration"][row].as_py()
         if abs(lasting - duration) > SURE:
             raise ValueError(

@@ -7,10 +7,9 @@ import torch
 from torch.nn import functional
 from transformers import AttentionInterface, PreTrainedModel
 
-from slamflow.lm.attention import refuse
+from slamflow.lm.attention import LONGEST, in_blocks, refuse
 
 NAME = "preferences"
-LONGEST = 1024  # tokens of a block: beyond, all its pairs of tokens at once take too much memory
 
 
 def by_blocks(model: PreTrainedModel) -> None:
@@ -44,18 +43,10 @@ def _attend(
     """
     refuse(settings)
     assert masks and query.shape[0] == 1 and attention_mask is None
-    shared = query.shape[1] // key.shape[1]
-    if shared > 1:
-        key, value = (tensor.repeat_interleave(shared, 1) for tensor in (key, value))
-    query, key = query.to(value.dtype), key.to(value.dtype)
-    sizes = [mask.shape[0] * mask.shape[1] for mask in masks]
-    parts = zip(*(tensor[0].split(sizes, 1) for tensor in (query, key, value)), strict=True)
-    found = []
-    with torch.autocast(value.device.type, enabled=False):
-        for part, mask in zip(parts, masks, strict=True):
-            q, k, v = (tensor.unflatten(1, mask.shape[:2]).transpose(0, 1) for tensor in part)
-            found.append(_masked(q, k, v, mask, scaling).transpose(1, 2).flatten(0, 1))
-    return torch.cat(found)[None], None
+    blocks = [(mask.shape[0], mask.shape[1]) for mask in masks]
+    return in_blocks(
+        query, key, value, blocks, lambda q, k, v, which: _masked(q, k, v, masks[which], scaling)
+    )
 
 
 def _masked(

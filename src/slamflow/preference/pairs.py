@@ -10,6 +10,7 @@ import pyarrow as pa
 from slamflow import files
 from slamflow.tables import preferences as preferences_table
 from slamflow.tables import units as units_table
+from slamflow.tables.lists import lists_of
 
 ROLES = ("prompt", "chosen", "rejected")
 
@@ -36,13 +37,14 @@ def build(config: Mapping[str, Any], units: Sequence[Path], output: Path) -> str
     for path in units:
         table = files.read_table(path, units_table.SCHEMA, ["item", "role", "rendition", "units"])
         columns = [table[name].to_pylist() for name in ("item", "role", "rendition")]
+        parts = lists_of(table["units"])
         for row, (item, role, rendition) in enumerate(zip(*columns, strict=True)):
             name = f"{item}-r{rendition}"
             members = found.setdefault(name, {})
             if role not in ROLES or role in members:
                 what = "comes twice" if role in members else "is no part of a preference"
                 raise ValueError(f"{path}: row {row} ({name}): role {role!r} {what}")
-            members[role] = table["units"][row].values.to_numpy()
+            members[role] = np.empty(0, np.uint16) if (part := parts[row]) is None else part
     rows: list[dict[str, Any]] = []
     cut = equal = 0
     for name, members in sorted(found.items()):
