@@ -22,13 +22,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import reference
 
 from slamflow import files, provenance, runstate
 from slamflow.tables import preferences as preferences_table
 from slamflow.training import launch
 
 WAYS = ("ours", "trl", "precomputed")
-SIZES = ("pocket", "small", "slam")
 UNITS, FIRST = 500, 2  # as in dpo_ways
 
 
@@ -134,7 +134,7 @@ def _epoch(turn: Mapping[str, float]) -> float:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--size", choices=SIZES, default="pocket")
+    parser.add_argument("--size", choices=reference.SIZES, default="pocket")
     parser.add_argument("--pairs", type=Path, help="a preferences table; default: made up")
     parser.add_argument("--step-pairs", type=int, default=16, help="pairs of a step")
     parser.add_argument("--batch", type=int, default=16, help="TRL: pairs in memory at once")
@@ -142,7 +142,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--threads", type=int, default=1)
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.step_pairs % args.batch:
+        parser.error("--step-pairs must be a multiple of --batch, which TRL accumulates")
+    return args
 
 
 if __name__ == "__main__":

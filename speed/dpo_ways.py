@@ -9,26 +9,19 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import torch
+import reference
 
 from slamflow import files
 from slamflow.lm import architecture, saved
 from slamflow.preference import dpo_task, likelihood, reading, references
 from slamflow.tables import references as references_table
 
-SIZES = {  # hidden, intermediate, layers, heads, heads of keys
-    "pocket": (192, 512, 3, 3, 3),
-    "small": (512, 1408, 9, 8, 8),
-    "slam": (896, 4864, 24, 14, 2),  # Qwen2.5-0.5B
-}
 UNITS, FIRST = 500, 2  # units; steps of a turn that are not counted
 
 
 def write_base(size: str, folder: str) -> None:
     """A base model with random weights."""
-    names = ("hidden_size", "intermediate_size", "layers", "heads", "kv_heads")
-    init = {**dict(zip(names, SIZES[size], strict=True)), "seed": 1}
-    architecture.build(init, UNITS + 2, 1024).save_pretrained(folder)
+    architecture.build(reference.init(size), UNITS + 2, 1024).save_pretrained(folder)
 
 
 class Clock:
@@ -48,7 +41,10 @@ class Clock:
         found = {"core": core, "wall": wall, "references": self.references / len(pairs)}
         found["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
         found["tokens"] = 1 + np.mean([len(p) for p in pairs.prompts]) + pairs.counted.sum(1).mean()
-        found |= {"flop": likelihood.flops(model, pairs).mean(), "limit": _limit()}
+        found |= {
+            "flop": likelihood.flops(model, pairs).mean(),
+            "limit": reference.limit("cpu", "float32"),
+        }
         found["parameters"] = model.num_parameters()
         files.write_json({name: float(value) for name, value in found.items()}, Path(path))
 
@@ -138,14 +134,3 @@ def trl(folder: str) -> None:
 
 def _words(units: np.ndarray) -> str:
     return "".join(f" u{unit}" for unit in units)
-
-
-def _limit() -> float:
-    """FLOP a second of a core in square matrix products in float32."""
-    best = 0.0
-    left, right = (torch.randn(1024, 1024) for _ in range(2))
-    for _ in range(8):
-        before = time.process_time()
-        left @ right
-        best = max(best, 2 * 1024**3 / (time.process_time() - before))
-    return best

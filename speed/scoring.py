@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import reference
 import scoring_ways
 import sklearn
 import torch
@@ -34,10 +35,6 @@ from slamflow.synthesis.espeak import Espeak
 from slamflow.tokeniser import codebook, encoder, utterances
 from slamflow.tokeniser.features import SAMPLING_RATE
 
-SIZES = {  # width, feed-forward, layers, heads, key and value heads
-    "pocket": (192, 512, 3, 3, 3),
-    "slam": (896, 4864, 24, 14, 2),
-}
 WORDS = "the old captain and a small red dog went slowly over seven quiet hills before winter came"
 COLUMNS = ("item", "rendition", "role")
 T = TypeVar("T")
@@ -147,9 +144,7 @@ def _spoken() -> list[scoring_ways.Pair]:
 
 
 def _random(size: str, clusters: int) -> PreTrainedModel:
-    names = ("hidden_size", "intermediate_size", "layers", "heads", "kv_heads")
-    init = {"architecture": "qwen2", **dict(zip(names, SIZES[size], strict=True))}
-    return architecture.build(init, clusters + vocabulary.UNITS, 1024).eval()
+    return architecture.build(reference.init(size), clusters + vocabulary.UNITS, 1024).eval()
 
 
 def _arguments() -> argparse.Namespace:
@@ -160,7 +155,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--codebook", type=Path, help="kmeans.safetensors; default: drawn frames")
     parser.add_argument("--clusters", type=int, default=500, help="so many of them")
     parser.add_argument("--model", type=Path, help="folder of a language model of so many units")
-    parser.add_argument("--size", choices=tuple(SIZES), default="pocket", help="random weights")
+    parser.add_argument(
+        "--size", choices=tuple(reference.SIZES), default="pocket", help="random weights"
+    )
     parser.add_argument("--speech", type=Path, nargs="*", default=[], help="speech tables of pairs")
     parser.add_argument("--data-root", type=Path)
     parser.add_argument("--pairs", type=int, default=200, help="the first so many")

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import reference
 import sklearn
 import torch
 import transformers
@@ -65,13 +66,13 @@ def main() -> None:
     }
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
     found: dict[str, list[np.ndarray]] = {}
-    types = {"ours": getattr(torch, args.precision), "usual": torch.float32}
+    types = {"ours": args.precision, "usual": "float32"}
     limits = dict.fromkeys(types, 0.0)
     for _ in range(args.repeats):
         for name, way in ways.items():
             found[name], spent = _timed(way, opened.device)
             times[name].append(spent)
-            limits[name] = max(limits[name], _limit(opened.device, types[name]))
+            limits[name] = max(limits[name], reference.limit(opened.device, types[name]))
     alone = _usual(usual, layer, predictor, waves, 0.0)
     work = _work(usual.config, layer, len(centroids), waves) / seconds
     processor = torch.cuda.get_device_name() if opened.device == "cuda" else _processor()
@@ -132,16 +133,6 @@ def _timed(way: Callable[[], T], device: str) -> tuple[T, tuple[float, float]]:
     if device == "cuda":
         torch.cuda.synchronize()
     return found, (time.perf_counter() - wall, time.process_time() - core)
-
-
-def _limit(device: str, dtype: torch.dtype) -> float:
-    """FLOP a second of square matrix products: of a core, or of the GPU."""
-    size, best = (1024 if device == "cpu" else 8192), 0.0
-    left, right = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
-    for _ in range(8):
-        wall, core = _timed(lambda: left @ right, device)[1]
-        best = max(best, 2 * size**3 / (wall if device == "cuda" else core))
-    return best
 
 
 def _work(shape: HubertConfig, layer: int, clusters: int, waves: Waves) -> float:

@@ -24,17 +24,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import reference
 
 from slamflow import files, provenance, runstate
 from slamflow.lm import packing
 from slamflow.tables import units as units_table
 from slamflow.training import launch
 
-SIZES = {  # hidden, intermediate, layers, heads, heads of keys
-    "pocket": (192, 512, 3, 3, 3),
-    "small": (512, 1408, 9, 8, 8),
-    "slam": (896, 4864, 24, 14, 2),  # Qwen2.5-0.5B
-}
 WAYS = ("ours", "trainer", "grouped")
 FIRST = 2  # steps of a turn before those that are counted
 
@@ -57,8 +53,7 @@ def main() -> None:
 
 def _turn(way: str, args: argparse.Namespace, packed: Path, folder: Path) -> dict[str, float]:
     """A training of its own process, and what `training_ways.Clock.write` says of it."""
-    names = ("hidden_size", "intermediate_size", "layers", "heads", "kv_heads")
-    init = {**dict(zip(names, SIZES[args.size], strict=True)), "seed": 1}
+    init = reference.init(args.size)
     training = {
         "budget": {"steps": args.steps + FIRST + 1},  # the last one's end is not measured
         "batch_tokens": args.batch_tokens,
@@ -140,7 +135,7 @@ def _show(args: argparse.Namespace, turns: Mapping[str, list[dict[str, float]]])
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--size", choices=SIZES, default="pocket")
+    parser.add_argument("--size", choices=reference.SIZES, default="pocket")
     parser.add_argument("--packed", type=Path, help="packed rows; default: made up, as in Slam")
     parser.add_argument("--context", type=int, default=1024, help="of made-up rows")
     parser.add_argument("--batch-tokens", type=int, default=4096, help="of a step")

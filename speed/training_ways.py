@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import reference
 import torch
 
 from slamflow import files
@@ -43,7 +44,9 @@ class Clock:
             memory = torch.cuda.max_memory_allocated() / 1e6
         found = {"wall": count / seconds, "core": count / cores, "memory": memory}
         found |= {"flop": _work(model, packed), "parameters": model.num_parameters()}
-        limits = {f"{name} limit": _limit(self.device, name) for name in ("float32", "bfloat16")}
+        limits = {
+            f"{name} limit": reference.limit(self.device, name) for name in ("float32", "bfloat16")
+        }
         files.write_json({**found, **limits}, Path(job["measured"]))
 
 
@@ -148,21 +151,6 @@ def _work(model: Any, packed: rows.Rows) -> float:
     lengths = np.array([len(piece) for piece in _documents(packed)], dtype=float)
     width = model.config.num_hidden_layers * model.config.hidden_size
     return float(6 * weights + 6 * width * (lengths**2).sum() / lengths.sum())
-
-
-def _limit(device: str, precision: str) -> float:
-    """FLOP a second of square matrix products: of a core, or of the GPU."""
-    size, best = (1024 if device == "cpu" else 8192), 0.0
-    dtype = getattr(torch, precision)
-    left, right = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
-    for _ in range(8):
-        clock = Clock(device)
-        clock.begin()
-        left @ right
-        clock.begin()
-        (wall, core, _), end = clock.begins
-        best = max(best, 2 * size**3 / (end[1] - core if device == "cpu" else end[0] - wall))
-    return best
 
 
 if __name__ == "__main__":
