@@ -15,7 +15,6 @@ import pytest
 import training_job
 from safetensors.numpy import load_file
 
-from slamflow.lm import packing
 from slamflow.tables import training as training_table
 from slamflow.training import budget, history, schedules
 
@@ -25,11 +24,7 @@ TRAINING = {**training_job.TRAINING, "decay": 0.2, "schedule": "wsd"}
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("packed")
-    units = training_job.write_units(folder / "units.parquet", 80)
-    config = {"context": 64, "held_out": 0.1, "seed": 1}
-    packing.pack(config, [units], training_job.CLUSTERS + 2, folder / "packed.parquet")
-    return folder / "packed.parquet"
+    return training_job.write_packed(tmp_path_factory.mktemp("packed"), 80, held_out=0.1)
 
 
 def config(**asked: float) -> dict[str, Any]:

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+import small_models
 import torch
 from scipy import stats
+from small_models import CONTEXT
 from transformers import (
     GPT2Config,
     GPT2LMHeadModel,
     PreTrainedModel,
-    Qwen2Config,
     Qwen2ForCausalLM,
     set_seed,
 )
@@ -26,25 +27,13 @@ from slamflow.tables import continuations as continuations_table
 from slamflow.tables import units as units_table
 from slamflow.tokeniser import codebook
 
-UNITS, CONTEXT = 20, 64
+UNITS = 20
 MANY = 10**6  # tokens: all prompts in one batch
 PUBLISHED = {"units": UNITS, "unit_offset": 0, "boundary": UNITS, "end": UNITS, "pad": UNITS + 1}
 
 
 def qwen2(vocabulary: int = UNITS + 2, **settings: int) -> PreTrainedModel:
-    set_seed(0)
-    config = Qwen2Config(
-        vocab_size=vocabulary,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=CONTEXT,
-        initializer_range=0.15,
-        **settings,
-    )
-    return Qwen2ForCausalLM(config).eval()
+    return small_models.qwen2(vocabulary, 0.15, **settings)
 
 
 def gpt2() -> PreTrainedModel:

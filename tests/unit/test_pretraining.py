@@ -19,11 +19,7 @@ PLACE = Place(0, 1, "cpu", None, {}, "test")
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("packed")
-    units = training_job.write_units(folder / "units.parquet", 30)
-    config = {"context": 64, "held_out": 0.2, "seed": 1}
-    packing.pack(config, [units], VOCABULARY, folder / "packed.parquet")
-    return folder / "packed.parquet"
+    return training_job.write_packed(tmp_path_factory.mktemp("packed"), 30, held_out=0.2)
 
 
 def make(packed: Path, folder: Path, **machine: int) -> pretraining_task.Pretraining:

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+import small_models
 import torch
-from transformers import Qwen2Config, Qwen2ForCausalLM
+from transformers import Qwen2ForCausalLM
 
 from slamflow import files
 from slamflow.benchmarks import scoring
@@ -31,21 +32,7 @@ def interleaved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def small(folder: Path, vocabulary: int, **settings: int) -> Path:
-    torch.manual_seed(0)
-    network = Qwen2ForCausalLM(
-        Qwen2Config(
-            vocab_size=vocabulary,
-            hidden_size=32,
-            intermediate_size=64,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            num_key_value_heads=2,
-            max_position_embeddings=64,
-            initializer_range=0.3,
-            **settings,
-        )
-    )
-    network.save_pretrained(folder)
+    small_models.qwen2(vocabulary, 0.3, **settings).save_pretrained(folder)
     return folder
 
 

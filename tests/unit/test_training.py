@@ -17,7 +17,6 @@ import training_job
 from safetensors.numpy import load_file
 
 from slamflow import files
-from slamflow.lm import packing
 from slamflow.training import launch, order, schedules
 from slamflow.training.device import compute_type
 from slamflow.training.rank import Place
@@ -29,11 +28,7 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "pretraining.json"
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("packed")
-    units = training_job.write_units(folder / "units.parquet", 80)
-    config = {"context": 64, "held_out": 0.1, "seed": 1}
-    packing.pack(config, [units], training_job.CLUSTERS + 2, folder / "packed.parquet")
-    return folder / "packed.parquet"
+    return training_job.write_packed(tmp_path_factory.mktemp("packed"), 80, held_out=0.1)
 
 
 @pytest.fixture(scope="module")

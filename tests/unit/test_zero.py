@@ -16,7 +16,7 @@ import training_job
 from safetensors.numpy import load_file
 from test_training import PRETRAIN, assert_equal, children, newest, wait_for
 
-from slamflow.lm import architecture, packing
+from slamflow.lm import architecture
 from slamflow.training import launch
 
 RANKS = {"ranks": 2, "threads": 2, "micro_batch": 1}  # two micro-batches a rank and step
@@ -26,10 +26,7 @@ STAGES = pytest.mark.parametrize("stage", [pytest.param(1, marks=pytest.mark.slo
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("packed")
-    units = training_job.write_units(folder / "units.parquet", 80)
-    packing.pack({"context": 64, "seed": 1}, [units], VOCABULARY, folder / "packed.parquet")
-    return folder / "packed.parquet"
+    return training_job.write_packed(tmp_path_factory.mktemp("packed"), 80)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from slamflow import files
+from slamflow.lm import packing
 from slamflow.tables import units as units_table
 
 CLUSTERS = 20
@@ -71,6 +72,14 @@ def write_units(path: Path, count: int, seed: int = 0) -> Path:
     """A units table of documents."""
     files.write_table(units_of(documents(count, seed)), path, units_table.SCHEMA)
     return path
+
+
+def write_packed(folder: Path, count: int, held_out: float = 0.0) -> Path:
+    """A packed table of documents, in rows of 64 tokens; their units lie beside it."""
+    units = write_units(folder / "units.parquet", count)
+    config = {"context": 64, "held_out": held_out, "seed": 1}
+    packing.pack(config, [units], CLUSTERS + 2, folder / "packed.parquet")
+    return folder / "packed.parquet"
 
 
 def start(call: str, folder: Path, machine: dict[str, Any], **arguments: Any) -> subprocess.Popen:
