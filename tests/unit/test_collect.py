@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from slamflow import files
-from slamflow.report import tables
+from slamflow.report import overview, tables
 from slamflow.tables import scores as scores_table
 
 ITEMS = 60
@@ -121,6 +121,35 @@ def test_aligned_against_its_base(tmp_path: Path, scores: dict[tuple[str, str], 
         assert row["ci_low"] <= row["difference"] <= row["ci_high"]
 
 
+def test_all_trained_models_are_compared_by_the_default(
+    tmp_path: Path, scores: dict[tuple[str, str], Path]
+) -> None:
+    for seed, model in enumerate(("published", "blank")):
+        scores[model, "lexical"] = write_scores(tmp_path / model, "lexical", 20 + seed)
+    evaluate = [*CONFIG["evaluate"], ["published", "lexical"], ["blank", "lexical"]]
+    config = {**CONFIG, "evaluate": evaluate, "untrained": ["blank"]}
+    summary = tables.collect(config, scores, {}, tmp_path / "e", tmp_path / "c")
+    assert "published - " not in summary and " - published" not in summary
+    compared = pd.read_csv(tmp_path / "c", sep="\t")
+    assert compared.columns.tolist() == [
+        "model", "against", "benchmark", "group", "metric", "convention",
+        "difference", "ci_low", "ci_high", "p", "n",
+    ]  # fmt: skip
+    others = compared[compared["against"] == "published"]
+    assert others["model"].tolist() == ["slm-dpo", "slm"]
+    assert others["convention"].tolist() == ["slamkit-mean"] * 2
+    assert others["n"].tolist() == [60, 60]
+    assert not {"length", "blank"} & {*compared["model"], *compared["against"]}
+    assert (compared["against"] == "slm").sum() == len(compared) - 2
+    table = pd.read_csv(tmp_path / "e", sep="\t").set_index(["model", "benchmark"])
+    rows = table[(table["group"] == "all") & table["default"]]
+    for row in others.to_dict("records"):
+        difference = rows["value"][row["model"], "lexical"] - rows["value"]["published", "lexical"]
+        assert row["difference"] == pytest.approx(difference, abs=0.11)
+        # 0 is outside of the interval about where p is below 5 %
+        assert (row["p"] < 0.03) <= (row["ci_low"] > 0 or row["ci_high"] < 0) <= (row["p"] < 0.08)
+
+
 def test_same_bytes_twice(tmp_path: Path, scores: dict[tuple[str, str], Path]) -> None:
     collect(tmp_path / "1", scores)
     collect(tmp_path / "2", dict(reversed(scores.items())))
@@ -189,8 +218,8 @@ def test_quality_of_units(tmp_path: Path, scores: dict[tuple[str, str], Path]) -
 def test_leaks_are_named(tmp_path: Path, scores: dict[tuple[str, str], Path]) -> None:
     collect(tmp_path, scores)
     table = pd.read_csv(tmp_path / "eval.tsv", sep="\t", dtype=str)
-    assert tables.leaks(table, CONFIG) == []
-    (warning, *_) = tables.leaks(table, {**CONFIG, "untrained": ["slm"]})
+    assert overview.leaks(table, CONFIG) == []
+    (warning, *_) = overview.leaks(table, {**CONFIG, "untrained": ["slm"]})
     assert warning.startswith("warning: slm scores ")
     assert "on syntactic, outside 45–55 %" in warning
 

@@ -1,5 +1,8 @@
 """The bootstrap: known limits, clusters and strata."""
 
+import itertools
+import math
+
 import numpy as np
 import pytest
 
@@ -57,3 +60,51 @@ def test_coverage_is_near_its_level() -> None:
         low, high = intervals.interval([intervals.stratum(values, clusters)], resamples=500)
         inside += low <= 0.6 <= high
     assert 180 <= inside <= 199
+
+
+def by_hand(values: np.ndarray, clusters: np.ndarray) -> float:
+    """The share of all ways to exchange the models, cluster by cluster, that differ as much."""
+    names = sorted(set(clusters.tolist()))
+    means = [
+        abs(np.mean([signs[names.index(c)] * v for v, c in zip(values, clusters, strict=True)]))
+        for signs in itertools.product((1, -1), repeat=len(names))
+    ]
+    return float(np.mean(np.array(means) >= abs(values.mean()) - 1e-12))
+
+
+def test_p_of_few_clusters_is_that_of_all_flips() -> None:
+    generator = np.random.default_rng(5)
+    for _ in range(20):
+        clusters = np.repeat(np.arange(8), generator.integers(1, 4, size=8))
+        values = generator.integers(-2, 3, size=len(clusters)) / 2
+        found = intervals.p_value([intervals.stratum(values, clusters)])
+        assert found == pytest.approx(by_hand(values, clusters), abs=1e-12)
+    assert intervals.p_value([intervals.stratum(np.zeros(9), np.arange(9))]) == 1.0
+    assert intervals.p_value([intervals.stratum(np.ones(9), np.arange(9))]) == 2 / 2**9
+
+
+def test_p_of_many_clusters_is_near_the_exact_one_of_a_sign_test() -> None:
+    values = np.repeat([1.0, -1.0, 0.0], [35, 18, 400])
+    exact = 2 * sum(math.comb(53, k) for k in range(35, 54)) / 2**53
+    strata = [intervals.stratum(values, np.arange(len(values)))]
+    assert intervals.p_value(strata) == pytest.approx(exact, abs=0.005)
+    assert intervals.p_value(strata) == intervals.p_value(strata)
+    assert intervals.p_value([intervals.stratum(np.ones(99), np.arange(99))]) == 1e-4
+    # the same values in clusters that agree say less
+    together = intervals.p_value(
+        [intervals.stratum(np.repeat(values, 3), np.repeat(np.arange(453), 3))]
+    )
+    assert together == intervals.p_value(strata)
+    alone = intervals.p_value([intervals.stratum(np.repeat(values, 3), np.arange(1359))])
+    assert alone < together / 10
+
+
+def test_p_of_models_that_are_alike_is_even() -> None:
+    generator, found = np.random.default_rng(6), []
+    for _ in range(300):
+        values = generator.choice([-1.0, 0.0, 1.0], p=[0.15, 0.7, 0.15], size=200)
+        groups = (values[:50], values[50:])
+        strata = [intervals.stratum(group, np.arange(len(group))) for group in groups]
+        found.append(intervals.p_value(strata, flips=499))
+    assert np.mean(np.array(found) <= 0.05) == pytest.approx(0.05, abs=0.03)
+    assert np.mean(np.array(found) <= 0.5) == pytest.approx(0.5, abs=0.08)

@@ -85,6 +85,13 @@ class Result:
     items: int
 
 
+@dataclass(frozen=True)
+class Difference(Result):
+    """A difference of two models; `p` is two-sided, see `intervals.p_value`."""
+
+    p: float
+
+
 def read(path: Path, cluster: str = "item") -> dict[str, pd.DataFrame]:
     """The pairs of a scores table for each convention that it has the terms for.
 
@@ -192,7 +199,7 @@ def summarise(pairs: pd.DataFrame, convention: str, average: str = "micro") -> l
 
 def paired_difference(
     scores_a: pd.DataFrame, scores_b: pd.DataFrame, convention: str, average: str = "micro"
-) -> Result:
+) -> Difference:
     """Accuracy of `a` minus accuracy of `b` on the same pairs, with a paired bootstrap interval.
 
     Args:
@@ -209,17 +216,23 @@ def paired_difference(
         raise ValueError("the two models were not scored on the same items; score both anew")
     counted = outcomes(scores_a, convention)
     counted["outcome"] -= outcomes(scores_b, convention)["outcome"]
-    return _result(counted, ALL, average)
+    result = _result(counted, ALL, average)
+    return Difference(**vars(result), p=intervals.p_value(_strata(counted, average)))
 
 
 def _result(counted: pd.DataFrame, group: str, average: str) -> Result:
-    if average not in AVERAGES:
-        raise ValueError(f"average is {average!r} and must be one of {', '.join(AVERAGES)}")
-    parts = [part for _, part in counted.groupby("group")] if average == "macro" else [counted]
-    strata = [
-        intervals.stratum(part["outcome"].to_numpy(), part["cluster"].to_numpy(dtype=str))
-        for part in parts
-    ]
+    strata = _strata(counted, average)
     low, high = intervals.interval(strata)
     metric = "macro_accuracy" if average == "macro" else "accuracy"
     return Result(group, metric, intervals.mean(strata), low, high, counted["item"].nunique())
+
+
+def _strata(counted: pd.DataFrame, average: str) -> list[intervals.Stratum]:
+    """What is averaged: all, or each group by itself."""
+    if average not in AVERAGES:
+        raise ValueError(f"average is {average!r} and must be one of {', '.join(AVERAGES)}")
+    parts = [part for _, part in counted.groupby("group")] if average == "macro" else [counted]
+    return [
+        intervals.stratum(part["outcome"].to_numpy(), part["cluster"].to_numpy(dtype=str))
+        for part in parts
+    ]

@@ -1,7 +1,7 @@
-"""Percentile bootstrap over clusters.
+"""Percentile bootstrap and sign-flip tests over clusters.
 
-Whole clusters are drawn with replacement (Field & Welsh, 2007, "Bootstrapping clustered data"):
-what shares a word or a story is not independent, so it moves together.
+Whole clusters are drawn with replacement (Field & Welsh, 2007, "Bootstrapping clustered data"), or
+change their sign: what shares a word or a story is not independent, so it moves together.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,9 @@ import numpy as np
 RESAMPLES = 2000
 LEVEL = 0.95
 SEED = 0
+FLIPS = 9999  # with the observed one 10,000
+EXACT = 13  # clusters that differ: up to 8,192 ways to flip them are all tried
+TIE = 1e-9  # relative: equal sums in another order differ by rounding only
 DRAWS_AT_ONCE = 4_000_000  # bounds the memory, 32 MB an array
 
 
@@ -63,3 +66,27 @@ def interval(
             means[begin:stop] += part.sums[drawn].sum(1) / part.counts[drawn].sum(1)
     low, high = np.quantile(means / len(strata), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def p_value(strata: Sequence[Stratum], flips: int = FLIPS, seed: int = SEED) -> float:
+    """Two-sided p of `mean(strata)` where the values are differences of two models.
+
+    If the models were alike, a cluster's difference would be as likely with the other sign. The p
+    is the share of all flips of clusters' signs that give a mean as far from 0 or farther; where
+    these are too many, of `flips` drawn ones and the observed one (Phipson & Smyth, 2010,
+    "Permutation P-values Should Never Be Zero").
+    """
+    moved = np.concatenate([part.sums / part.counts.sum() for part in strata])
+    moved = moved[moved != 0]  # the others change nothing
+    size, whole = len(moved), float(moved.sum())
+    least = abs(whole) - TIE * float(np.abs(moved).sum())
+    if size <= EXACT:
+        turned = np.arange(2**size)[:, None] >> np.arange(size) & 1
+        return float((np.abs(whole - 2 * (turned @ moved)) >= least).mean())
+    generator = np.random.default_rng(seed)
+    extreme, at_once = 1, max(1, DRAWS_AT_ONCE // size)
+    for begin in range(0, flips, at_once):
+        count = min(at_once, flips - begin)
+        turned = generator.integers(2, size=(count, size), dtype=np.int8).astype(np.float64)
+        extreme += int((np.abs(whole - 2 * (turned @ moved)) >= least).sum())
+    return extreme / (flips + 1)

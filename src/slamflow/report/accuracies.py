@@ -1,0 +1,131 @@
+"""The rows of `eval.tsv` and `comparisons.tsv` that say how well models tell pairs apart."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from slamflow.benchmarks import conventions
+
+LENGTH = "slamkit-sum"  # an order-0 model is the length baseline only if terms are summed
+
+Pairs = dict[str, pd.DataFrame]  # by convention
+Key = tuple[str, str]  # model, benchmark
+
+
+def rows(config: Mapping[str, Any], key: Key, pairs: Pairs) -> Iterator[dict[str, Any]]:
+    """Rows of one model on one benchmark, the default convention first.
+
+    Args:
+        config: see `tables.collect`.
+        pairs: from `conventions.read`.
+
+    Raises:
+        ValueError: the scores lack what the default convention needs.
+    """
+    default = default_of(config, key, pairs)
+    for convention in sorted(pairs, key=lambda name: name != default):
+        found = pairs[convention]
+        for result in conventions.summarise(found, convention, average_of(config, key)):
+            yield {
+                "model": key[0],
+                "benchmark": key[1],
+                "group": result.group,
+                "metric": result.metric,
+                "convention": _named(convention, found),
+                "default": str(convention == default).lower(),
+                **_numbers("value", result),
+                "n": str(result.items),
+                "chance": f"{100 * conventions.CHANCE:.0f}",
+            }
+
+
+def differences(config: Mapping[str, Any], read: Mapping[Key, Pairs]) -> Iterator[dict[str, Any]]:
+    """Rows of each aligned model and its base, then of all other pairs of trained models.
+
+    The former by every convention, the benchmark's default first; the latter by the default.
+
+    Args:
+        config: see `tables.collect`.
+        read: what `conventions.read` gives for each model and benchmark.
+    """
+    aligned = config.get("aligned", {})
+    for model, benchmark in read:
+        if (aligned.get(model), benchmark) in read:
+            yield from _difference(config, read, benchmark, model, aligned[model], every=True)
+    untrained = {*config.get("orders", {}), *config.get("untrained", [])}
+    for benchmark in dict.fromkeys(benchmark for _, benchmark in read):
+        models = [model for model, met in read if met == benchmark and model not in untrained]
+        for place, model in enumerate(models):
+            for against in models[place + 1 :]:
+                if aligned.get(model) != against and aligned.get(against) != model:
+                    yield from _difference(config, read, benchmark, model, against)
+
+
+def _difference(
+    config: Mapping[str, Any],
+    read: Mapping[Key, Pairs],
+    benchmark: str,
+    model: str,
+    against: str,
+    every: bool = False,
+) -> Iterator[dict[str, Any]]:
+    """The rows of two models; none where they are scored among different ids."""
+    pairs, base = read[model, benchmark], read[against, benchmark]
+    default = default_of(config, (model, benchmark), pairs)
+    both = sorted(pairs.keys() & base.keys(), key=lambda name: (name != default, name))
+    for convention in both if every else [default]:
+        if not pairs[convention]["modality"].equals(base[convention]["modality"]):
+            continue
+        result = conventions.paired_difference(
+            pairs[convention], base[convention], convention, average_of(config, (model, benchmark))
+        )
+        yield {
+            "model": model,
+            "against": against,
+            "benchmark": benchmark,
+            "group": result.group,
+            "metric": result.metric,
+            "convention": _named(convention, pairs[convention]),
+            **_numbers("difference", result),
+            "p": f"{result.p:.4f}",
+            "n": str(result.items),
+        }
+
+
+def default_of(config: Mapping[str, Any], key: Key, pairs: Pairs) -> str:
+    """The convention that a benchmark names; of the length baseline, one that sums.
+
+    Raises:
+        ValueError: its scores lack what that convention needs.
+    """
+    default = str(config["benchmarks"][key[1]].get("convention", "slamkit-mean"))
+    if default not in pairs:
+        raise ValueError(
+            f"benchmark {key[1]}: the scores of {key[0]} do not suit the convention {default!r}: "
+            f"it needs {conventions.needs(default)}; or choose one of {', '.join(pairs)}"
+        )
+    if config.get("orders", {}).get(key[0]) == 0:
+        return LENGTH if LENGTH in pairs else default.replace("-mean", "-sum")
+    return default
+
+
+def average_of(config: Mapping[str, Any], key: Key) -> str:
+    """How a benchmark is averaged, `micro` or `macro`."""
+    return str(config["benchmarks"][key[1]].get("average", "micro"))
+
+
+def _named(convention: str, pairs: pd.DataFrame) -> str:
+    """A convention and, where a model knows text, too, what was read or what the choices were."""
+    modality = str(pairs["modality"].iloc[0])
+    if modality == "all":
+        return convention
+    return f"{convention} {'among units' if modality == 'units' else modality}"
+
+
+def _numbers(name: str, result: conventions.Result) -> dict[str, str]:
+    """Value and interval in percent; a second decimal only where the interval is below a point."""
+    digits = 2 if 0 < result.high - result.low < 0.01 else 1
+    values = {name: result.value, "ci_low": result.low, "ci_high": result.high}
+    # adding 0.0 makes a rounded -0.0 positive
+    return {key: f"{round(100 * value, digits) + 0.0:.{digits}f}" for key, value in values.items()}
