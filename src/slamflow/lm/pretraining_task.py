@@ -9,7 +9,7 @@ import pyarrow as pa
 import torch
 from torch.nn import functional
 
-from slamflow.lm import architecture, borders, flops, inputs, rows
+from slamflow.lm import architecture, borders, cards, flops, inputs, rows
 from slamflow.training import artefacts, order
 from slamflow.training.rank import Place
 
@@ -32,7 +32,7 @@ class Pretraining:
     ) -> None:
         training = config["training"]
         self.config, self.folder, self.device = config, folder, place.device
-        self.origin, self.ranks = place.origin, place.ranks
+        self.origin, self.ranks, self.initial = place.origin, place.ranks, initial
         self.rows, self.held_out, metadata = rows.read(packed)
         if not len(self.rows):
             raise ValueError(f"{packed}: has no training rows")
@@ -93,8 +93,12 @@ class Pretraining:
         for corpus, loss in losses.items():
             count = min(self.held_out.corpora.count(corpus), VALIDATION_ROWS)
             facts[f"loss on {count} held-out rows of {corpus}"] = loss
+        init = self.config["init"]
+        start = f"Started from a text model ({init.get('table', 'first')} token table)"
+        text = f"{start if self.initial else 'Trained from random weights'} by Slamflow."
+        about = cards.about(self.model.config, self.folder, text, init.get("initial"))
         card = artefacts.card(
-            "Language model of speech units", facts, self.config, log, "loss", self.origin
+            "Language model of units", facts, self.config, log, "loss", self.origin, about
         )
         artefacts.write(module, self.folder, log, card)
 

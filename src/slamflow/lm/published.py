@@ -12,7 +12,7 @@ from typing import Any
 from transformers import GenerationConfig
 
 from slamflow import files, pretrained
-from slamflow.lm import layouts
+from slamflow.lm import cards, layouts
 from slamflow.tables import training as training_table
 from slamflow.training import artefacts
 
@@ -40,7 +40,10 @@ def convert(config: Mapping[str, Any], source: Path, units: int, folder: Path, c
     given = [source / "config.json", *sorted(source.glob("model*.safetensors"))]
     origin = {"code": code, "inputs": {path.name: files.sha256(path) for path in given}}
     log = training_table.schema(("loss",)).empty_table()
-    card = artefacts.card("Published model of speech units", facts, config, log, "loss", origin)
+    text = "Trained by others; Slamflow has brought its weights to transformers' own layout."
+    about = cards.about(model.config, folder, text, config)
+    title = "Published model of speech units"
+    card = artefacts.card(title, facts, config, log, "loss", origin, about)
     artefacts.write(model, folder, log, card)
 
 

@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional
 
 from slamflow import files
-from slamflow.lm import saved
+from slamflow.lm import cards, saved
 from slamflow.preference import borders, likelihood, packing, reading
 from slamflow.tables import references as references_table
 from slamflow.training import artefacts, order
@@ -56,7 +56,7 @@ class Alignment:
         training = config["training"]
         self.config, self.folder, self.device = config, folder, place.device
         self.origin, self.ranks = place.origin, place.ranks
-        self.model = saved.load(base)
+        self.model, self.base = saved.load(base), base.name
         borders.by_blocks(self.model)
         self.pairs = reading.read(pairs, self.model.config.vocab_size)
         table = files.read_table(references, references_table.SCHEMA)
@@ -119,7 +119,9 @@ class Alignment:
         }
         if log.num_rows:
             facts |= {f"{name} of the last update": log[name][-1].as_py() for name in self.measures}
+        text = f"Aligned with preferences (DPO) from the model `{self.base}` by Slamflow."
+        about = cards.about(self.model.config, self.folder, text)
         card = artefacts.card(
-            "Aligned language model", facts, self.config, log, "loss", self.origin
+            "Aligned language model", facts, self.config, log, "loss", self.origin, about
         )
         artefacts.write(module, self.folder, log, card)

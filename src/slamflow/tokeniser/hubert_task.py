@@ -15,6 +15,13 @@ from slamflow.tokeniser import convolutions, features, hubert_architecture, hube
 from slamflow.training import artefacts, order
 from slamflow.training.rank import Place
 
+USE = """\
+import torch
+from transformers import HubertModel
+
+model = HubertModel.from_pretrained("results/huberts/{name}").eval()
+wave = torch.zeros(1, 16000)  # a second
+states = model(wave, output_hidden_states=True).hidden_states"""
 MICRO_SECONDS = {"cpu": 32.0, "cuda": 600.0}  # of a micro-batch, unless the machine says otherwise
 
 
@@ -107,8 +114,16 @@ class MaskedPrediction:
             "parameters": sum(p.numel() for p in model.hubert.parameters()),
             "frames a second": features.SAMPLING_RATE / self.hop,
         }
+        about = artefacts.About(
+            text="A HuBERT that Slamflow trained to predict units of masked speech. It takes speech"
+            f" at {features.SAMPLING_RATE} Hz and gives a vector a frame at each of its layers.",
+            use=USE.format(name=self.folder.name),
+            library="transformers",
+            task="feature-extraction",
+            tags=("hubert",),
+        )
         card = artefacts.card(
-            "HuBERT trained on units", facts, self.config, log, "loss", self.origin
+            "HuBERT trained on units", facts, self.config, log, "loss", self.origin, about
         )
         files.write_json(
             {

@@ -3,11 +3,13 @@
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import torch
+from huggingface_hub import ModelCardData
 from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
@@ -36,6 +38,27 @@ def write(model: PreTrainedModel, folder: Path, log: pa.Table, card: str) -> Non
     temporary.rmdir()
 
 
+@dataclass(frozen=True)
+class About:
+    """What a card says of a model beside how it was trained.
+
+    Attributes:
+        text: what it is, and what it takes and gives.
+        use: Python that opens it.
+        library: whose code that is.
+        task: the hub's `pipeline_tag`, where one fits.
+        tags: the hub's, beside `speech` and `slamflow`.
+        base: the hub's name of the model that it started from, if it is there.
+    """
+
+    text: str = ""
+    use: str = ""
+    library: str = "slamflow"
+    task: str | None = None
+    tags: tuple[str, ...] = ()
+    base: str | None = None
+
+
 def card(
     title: str,
     facts: Mapping[str, Any],
@@ -43,15 +66,53 @@ def card(
     log: pa.Table,
     measure: str,
     origin: Mapping[str, Any],
+    about: About | None = None,
 ) -> str:
-    """A short Markdown account of a training run.
+    """A card of a model as a hub shows it: Markdown below a head in YAML.
 
     Args:
         facts: further rows of the table.
         config: the block.
         log: the training log; `measure` is averaged over the last tenth of the updates.
         origin: `code` and `inputs`, see `RunState.origin`.
+        about: what it is.
     """
+    about = about or About()
+    head = ModelCardData(
+        library_name=about.library,
+        pipeline_tag=about.task,
+        tags=["speech", "slamflow", *about.tags],
+        base_model=about.base,
+    )
+    block = json.dumps(config, indent=2, sort_keys=True)
+    made = {"code": origin.get("code"), "commit": provenance.git_commit(CHECKOUT)}
+    versions = {f"`{name}`": value for name, value in {**made, **provenance.versions()}.items()}
+    inputs = {f"`{path}`": digest for path, digest in origin.get("inputs", {}).items()}
+    sections = {
+        "": about.text,
+        "How to use": f"```python\n{about.use}\n```" if about.use else "",
+        "Training": table({**_facts(log, measure), **facts}),
+        "Config": f"```json\n{block}\n```",
+        "Made from": table(inputs, "file", "SHA-256") if inputs else "",
+        "Versions": table(versions),
+    }
+    found = [f"## {name}\n\n{text}" if name else text for name, text in sections.items() if text]
+    return "\n\n".join([f"---\n{head.to_yaml()}\n---", f"# {title}", *found]) + "\n"
+
+
+def table(rows: Mapping[str, Any], name: str = "", value: str = "") -> str:
+    """A table of two columns in Markdown."""
+    lines = [f"| {key} | {_shown(each)} |" for key, each in rows.items()]
+    return "\n".join([f"| {name} | {value} |", "|---|---|", *lines])
+
+
+def _shown(value: Any) -> str:
+    if value is None or isinstance(value, str):
+        return str(value)
+    return f"{value:,.4g}" if isinstance(value, float) else f"{value:,}"
+
+
+def _facts(log: pa.Table, measure: str) -> dict[str, Any]:
     rows: dict[str, Any] = {"updates": log.num_rows}
     if log.num_rows:
         last = log.slice(log.num_rows - max(1, log.num_rows // 10))
@@ -62,18 +123,4 @@ def card(
         }
         if hours := budget_of(log).get("hours"):
             rows["hours asked for, with start and end"] = hours
-    rows |= facts
-    shown = {k: f"{v:,.4g}" if isinstance(v, float) else f"{v:,}" for k, v in rows.items()}
-    made = {
-        "block": config,
-        "inputs": origin.get("inputs", {}),
-        "code": origin.get("code"),
-        "commit": provenance.git_commit(CHECKOUT),
-    }
-    versions = ", ".join(f"{name} {version}" for name, version in provenance.versions().items())
-    return (
-        f"# {title}\n\n| | |\n|---|---|\n"
-        + "".join(f"| {name} | {value} |\n" for name, value in shown.items())
-        + "\nMade from this block, these inputs (SHA-256), code of this digest and this commit"
-        + f"\n\n```json\n{json.dumps(made, indent=2, sort_keys=True)}\n```\n\nwith {versions}.\n"
-    )
+    return rows
