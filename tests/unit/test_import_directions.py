@@ -22,6 +22,7 @@ LAYERS = (
     {"preference"},
     {"vocoder"},
     {"benchmarks"},
+    {"generation"},
     {"report"},
 )
 HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}

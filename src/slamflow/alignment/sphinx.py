@@ -123,7 +123,7 @@ def _entries(token: str) -> list[str]:
     name = f"{word}/"  # no token ends so: what was added before changes no later utterance
     if decoder.lookup_word(name) is not None:
         return [name]
-    if not all("LATIN" in unicodedata.name(c, "") for c in word if c.isalpha()):
+    if not latin(word):
         return []  # espeak-ng would name the letters
     try:
         said = _espeak().phonemise(word, arpabet.VOICE)
@@ -134,6 +134,11 @@ def _entries(token: str) -> list[str]:
         return []
     decoder.add_word(name, " ".join(found), False)
     return [name]
+
+
+def latin(word: str) -> bool:
+    """Whether its letters are those of the Latin alphabet."""
+    return all("LATIN" in unicodedata.name(letter, "") for letter in word if letter.isalpha())
 
 
 def pronounced(mnemonics: Sequence[str]) -> list[str] | None:
