@@ -1,6 +1,7 @@
 """Benchmarks: scores of every item, and their averages.
 
-Inputs: results/models/{model}/, results/units/{tokeniser}/{corpus}/{shard}.parquet
+Inputs: results/models/{model}/, results/units/{tokeniser}/{corpus}/{shard}.parquet,
+    results/speech/{corpus}/{shard}.parquet and its alignments, for the times of words
 Outputs: results/scores/{model}/{benchmark}.parquet, results/eval.tsv, results/comparisons.tsv,
     results/submissions/{model}/{task}/{split}.txt, results/continuations/{model}/{benchmark}.parquet
 """
@@ -16,6 +17,8 @@ rule score_benchmark:
     input:
         model="results/models/{model}/model.safetensors",
         units=lambda w: plan.benchmark_units(w.model, w.benchmark),
+        speech=lambda w: plan.benchmark_speech(w.model, w.benchmark),
+        alignments=lambda w: plan.benchmark_alignments(w.model, w.benchmark),
     output:
         scores="results/scores/{model}/{benchmark}.parquet",
     log:
@@ -24,6 +27,7 @@ rule score_benchmark:
         "results/timings/score_benchmark/{model}/{benchmark}.tsv"
     wildcard_constraints:
         model=plan.names("models", kind="pretrain|align|published"),
+        benchmark=plan.names("benchmarks", crossed="False"),
     conda:
         "../envs/slamflow.yaml"
     threads: 1
@@ -37,7 +41,43 @@ rule score_benchmark:
         machine=plan.machine("benchmarks", "scoring"),
     shell:
         "python workflow_scripts/score_benchmark.py --model {input.model:q} --units {input.units:q}"
-        " --scores {output.scores:q}"
+        " --speech {input.speech:q} --alignments {input.alignments:q} --scores {output.scores:q}"
+        " --config {params.config:q} --machine {params.machine:q} --log {log:q}"
+
+
+rule score_crossing:
+    """Take the likelihood of items whose context and ending are speech and text."""
+    input:
+        model="results/models/{model}/model.safetensors",
+        units=lambda w: plan.benchmark_units(w.model, w.benchmark),
+        speech=lambda w: plan.benchmark_speech(w.model, w.benchmark),
+        alignments=lambda w: plan.benchmark_alignments(w.model, w.benchmark),
+        centroids=lambda w: plan.codebook(plan.tokeniser(w.model)),
+        tokenizer=lambda w: plan.codebook(plan.text_tokeniser(w.model)),
+    output:
+        scores="results/scores/{model}/{benchmark}.parquet",
+    log:
+        "results/logs/score_crossing/{model}/{benchmark}.log",
+    benchmark:
+        "results/timings/score_crossing/{model}/{benchmark}.tsv"
+    wildcard_constraints:
+        model=plan.names("models", kind="pretrain|align"),
+        benchmark=plan.names("benchmarks", crossed="True"),
+    conda:
+        "../envs/slamflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+        gpu=plan.gpus(),
+    params:
+        config=plan.block("score_crossing"),
+        code=plan.code("score_crossing"),
+        machine=plan.machine("benchmarks", "scoring"),
+    shell:
+        "python workflow_scripts/score_crossing.py --model {input.model:q} --units {input.units:q}"
+        " --speech {input.speech:q} --alignments {input.alignments:q}"
+        " --centroids {input.centroids:q} --tokenizer {input.tokenizer:q} --scores {output.scores:q}"
         " --config {params.config:q} --machine {params.machine:q} --log {log:q}"
 
 
@@ -46,6 +86,8 @@ rule score_ngrams:
     input:
         model="results/models/{model}/model.safetensors",
         units=lambda w: plan.benchmark_units(w.model, w.benchmark),
+        speech=lambda w: plan.benchmark_speech(w.model, w.benchmark),
+        alignments=lambda w: plan.benchmark_alignments(w.model, w.benchmark),
     output:
         scores="results/scores/{model}/{benchmark}.parquet",
     log:
@@ -54,6 +96,7 @@ rule score_ngrams:
         "results/timings/score_ngrams/{model}/{benchmark}.tsv"
     wildcard_constraints:
         model=plan.names("models", kind="ngram"),
+        benchmark=plan.names("benchmarks", crossed="False"),
     conda:
         "../envs/slamflow.yaml"
     threads: 1
@@ -66,7 +109,7 @@ rule score_ngrams:
         machine=plan.machine(),
     shell:
         "python workflow_scripts/score_ngrams.py --model {input.model:q} --units {input.units:q}"
-        " --scores {output.scores:q}"
+        " --speech {input.speech:q} --alignments {input.alignments:q} --scores {output.scores:q}"
         " --config {params.config:q} --machine {params.machine:q} --log {log:q}"
 
 

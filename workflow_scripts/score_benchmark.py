@@ -5,11 +5,13 @@ from slamflow.benchmarks import scoring
 
 
 def main() -> None:
-    args = commandline.parser(__doc__, "model", "scores", several=("units", "speech")).parse_args()
+    several = ("units", "speech", "alignments")
+    args = commandline.parser(__doc__, "model", "scores", several=several).parse_args()
     with logs.capture(args.log):
         model = args.model.parent
         label = f"score_benchmark {model.name} {args.scores.stem}"
-        scoring.score(args.config, model, args.units, args.scores, args.machine, label, args.speech)
+        paths = (args.units, args.scores, args.machine, label, args.speech, args.alignments)
+        scoring.score(args.config, model, *paths)
 
 
 if __name__ == "__main__":

@@ -5,10 +5,12 @@ from slamflow.benchmarks import ngram_scoring
 
 
 def main() -> None:
-    args = commandline.parser(__doc__, "model", "scores", several=("units", "speech")).parse_args()
+    several = ("units", "speech", "alignments")
+    args = commandline.parser(__doc__, "model", "scores", several=several).parse_args()
     with logs.capture(args.log):
         model = args.model.parent
-        ngram_scoring.score(args.config, model, args.units, args.scores, args.machine, args.speech)
+        paths = (args.units, args.scores, args.machine, args.speech, args.alignments)
+        ngram_scoring.score(args.config, model, *paths)
 
 
 if __name__ == "__main__":

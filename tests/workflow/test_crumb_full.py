@@ -14,7 +14,7 @@ from safetensors import safe_open
 from slamflow.tables import training
 
 BEGUN = {"train_bpe", "extract_bpe", "interleave_mixture"}
-SCORED = {"pretrain_model", "score_benchmark", "collect_scores"}
+SCORED = {"pretrain_model", "score_benchmark", "score_crossing", "collect_scores"}
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +42,8 @@ def test_models_of_text_and_of_both_are_trained_and_scored(finished: Path) -> No
     scored = {tuple(line.split("\t")[:2]) for line in lines[1:]}
     assert {(f"crumb-{name}", "crumb-lexical") for name in ("text", "twist")} <= scored
     assert ("crumb-interleaved", "crumb-lexical-units") in scored
+    crossed = [line.split("\t") for line in lines if "\tcrumb-topic-cloze-to-text\t" in line]
+    assert crossed[0][4:6] == ["conditional-mean units to text", "true"] and crossed[0][9] == "12"
     # units, text, PAD, <S> and the two markers
     with safe_open(results / "models/crumb-interleaved/model.safetensors", "pt") as weights:
         assert weights.get_slice("model.embed_tokens.weight").get_shape()[0] == 40 + 300 + 4

@@ -20,6 +20,7 @@ def score(
     output: Path,
     machine: dict,
     speech: Sequence[Path] = (),
+    alignments: Sequence[Path] = (),
 ) -> None:
     """Write the scores table of one n-gram model on one benchmark.
 
@@ -29,7 +30,7 @@ def score(
         units: the units tables of the benchmark's corpus.
         output: path of the scores table.
         machine: nothing is read from it.
-        speech: the speech tables of the corpus, for the ends of prompts; see `prompts.boundaries`.
+        speech, alignments: of the corpus, for the ends of prompts; see `prompts.boundaries`.
 
     Raises:
         ValueError: units outside the model's vocabulary, ids that occur twice, likelihoods that
@@ -39,7 +40,7 @@ def score(
     name = Path(model).name
     probabilities = load_file(Path(model) / "model.safetensors")["log_probabilities"]
     ids = Layout(len(probabilities) - UNITS)
-    spoken = utterances.read(units, ids, name, start, prompts.boundaries(speech))
+    spoken = utterances.read(units, ids, name, start, prompts.boundaries(speech, alignments))
     terms = likelihoods(probabilities, spoken.distinct)
     utterances.write(spoken, terms, "all", output, name)
 

@@ -37,6 +37,7 @@ def score(
     machine: dict,
     label: str = "score_benchmark",
     speech: Sequence[Path] = (),
+    alignments: Sequence[Path] = (),
 ) -> None:
     """Write the scores table of one model on one benchmark.
 
@@ -50,7 +51,7 @@ def score(
         machine: `device` (`auto`: cuda if there is one), `threads` (of the CPU), `micro_batch`
             (tokens a batch, padding included).
         label: for progress lines.
-        speech: the speech tables of the corpus, for the ends of prompts; see `prompts.boundaries`.
+        speech, alignments: of the corpus, for the ends of prompts; see `prompts.boundaries`.
 
     Raises:
         ValueError: units outside the model's vocabulary, ids that occur twice, likelihoods that
@@ -58,28 +59,43 @@ def score(
     """
     start, modality = utterances.check_start(config), utterances.check_modality(config)
     name = Path(model).name
-    device = torch.device(prepare(machine))
-    network = saved.load(model).to(device)
+    network = saved.load(model).to(prepare(machine))
     ids, size = vocabulary.layout(network.config), network.config.vocab_size
     if modality == "units" and getattr(network.config, "units", None) is None:
         raise ValueError(
             f"{model}/config.json: does not say how many `units` the model has, which modality: "
             "units needs; train it anew, or score it with modality: all"
         )
-    spoken = utterances.read(units, ids, name, start, prompts.boundaries(speech))
-    longest = len(spoken.distinct[-1])
+    ends = prompts.boundaries(speech, alignments)
+    spoken = utterances.read(units, ids, name, start, ends)
+    among = ids.size if modality == "units" else size
+    terms = fitting(network, spoken.distinct, machine, label, among)
+    utterances.write(spoken, terms, "units" if among < size else "all", output, name)
+
+
+def fitting(
+    network: PreTrainedModel,
+    sequences: Sequence[np.ndarray],
+    machine: dict,
+    label: str,
+    among: int | None = None,
+) -> utterances.Terms:
+    """`likelihoods` in batches that fit in memory.
+
+    Args:
+        machine: see `score`.
+    """
+    longest = len(sequences[-1])
     context = getattr(network.config, "max_position_embeddings", longest)
     if longest > context:
-        over = sum(len(sequence) > context for sequence in spoken.distinct)
+        over = sum(len(sequence) > context for sequence in sequences)
         logs.say(
             f"{label}: {over} utterances are longer than the model's context of {context} tokens "
             f"(the longest has {longest}); their scores are extrapolated"
         )
-    fitting = min(TOKENS_A_BATCH[device.type], LOGITS_A_BATCH[device.type] // size)
-    among = ids.size if modality == "units" else size
-    budget = machine.get("micro_batch") or fitting
-    terms = likelihoods(network, spoken.distinct, budget, label, among)
-    utterances.write(spoken, terms, "units" if among < size else "all", output, name)
+    kind = network.device.type
+    most = min(TOKENS_A_BATCH[kind], LOGITS_A_BATCH[kind] // network.config.vocab_size)
+    return likelihoods(network, sequences, machine.get("micro_batch") or most, label, among)
 
 
 @torch.inference_mode()

@@ -26,12 +26,13 @@ class Utterances:
 
     Attributes:
         rows: the columns that go into the scores table as they are, a row an utterance.
-        distinct: the different token sequences `<S> u1 … un <S>`, each int64 [n + 2], as the
-            model's layout has them, sorted by length and then by tokens, so that their order does
-            not depend on the files'. With `start: none` they lack the first `<S>`.
+        distinct: the different token sequences, `<S> u1 … un <S>` if they are speech, each
+            int64 [n + 2], as the model's layout has them, sorted by length and then by tokens, so
+            that their order does not depend on the files'. With `start: none` they lack the first
+            `<S>`.
         which: int64 [rows], the sequence of each row. Equal utterances share one sequence, so
             that they tie exactly whatever the batch.
-        prompts: int64 [rows], units of each row's prompt, or UNKNOWN.
+        prompts: int64 [rows], tokens of each row's prompt after `<S>`, or UNKNOWN.
         start: the start token as the scores table names it.
     """
 
@@ -146,13 +147,19 @@ def read(
     if not tokens:
         names = ", ".join(str(path) for path in paths)
         raise ValueError(f"{names}: no utterances to score")
+    same = start != "none" and ids.start == ids.end
+    return gathered(pa.concat_tables(tables), tokens, ends, scores_table.BOTH if same else start)
+
+
+def gathered(
+    rows: pa.Table, tokens: Sequence[np.ndarray], prompts: Sequence[int], start: str
+) -> Utterances:
+    """Utterances of a row each, equal ones as one sequence."""
     by_content = {sequence.tobytes(): sequence for sequence in tokens}
     distinct = sorted(by_content.values(), key=lambda sequence: (len(sequence), sequence.tolist()))
     place = {sequence.tobytes(): index for index, sequence in enumerate(distinct)}
     which = np.array([place[sequence.tobytes()] for sequence in tokens], np.int64)
-    same = start != "none" and ids.start == ids.end
-    named = scores_table.BOTH if same else start
-    return Utterances(pa.concat_tables(tables), distinct, which, np.array(ends, np.int64), named)
+    return Utterances(rows, distinct, which, np.array(prompts, np.int64), start)
 
 
 def write(utterances: Utterances, terms: Terms, modality: str, output: Path, model: str) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from slamflow.config import questions
 from slamflow.config.fields import settings_of
 from slamflow.config.schema import Config
 from slamflow.config.schema_models import AlignedModel, NgramModel, PretrainedModel
@@ -30,13 +31,15 @@ def engine(config: Config, rule: str, wildcards: Any) -> Any:
 
 
 def evaluated(config: Config) -> list[tuple[str, str]]:
-    """Each (model, benchmark) of `evaluate`, once, in its order."""
+    """Each (model, benchmark) of `evaluate`, then of `questions`, once, in their order."""
     pairs = [
         (model, benchmark)
         for row in config.evaluate
         for benchmark in row.benchmarks
         for model in row.models
     ]
+    for question in config.questions:
+        pairs += questions.pairs(config, question)
     return list(dict.fromkeys(pairs))
 
 
@@ -130,6 +133,10 @@ def _mixture(config: Config, wildcards: Any) -> dict[str, Any]:
     return {**settings_of(mixture.packing), "shares": shares}
 
 
+def _scoring(config: Config, wildcards: Any) -> dict[str, Any]:
+    return settings_of(config.benchmarks[wildcards.benchmark].scoring, "scoring")
+
+
 def _collected(config: Config, _: Any) -> dict[str, Any]:
     pairs = evaluated(config)
     used = dict.fromkeys(benchmark for _, benchmark in pairs)
@@ -193,15 +200,23 @@ _BLOCKS: dict[str, Callable[[Config, Any], dict[str, Any]]] = {
     "build_preferences": lambda config, w: settings_of(_corpus(config, w).pairs),
     "score_references": lambda config, w: {},
     "align_model": lambda config, w: {"training": settings_of(_model(config, w).training)},
-    "score_benchmark": lambda config, w: settings_of(config.benchmarks[w.benchmark].scoring),
+    "score_benchmark": _scoring,
+    "score_crossing": lambda config, w: settings_of(
+        config.benchmarks[w.benchmark].scoring, "crossing"
+    ),
     "continue_speech": lambda config, w: settings_of(
         config.benchmarks[w.benchmark].sampling  # type: ignore[arg-type]
     ),
-    "score_ngrams": lambda config, w: settings_of(config.benchmarks[w.benchmark].scoring),
+    "score_ngrams": _scoring,
     "write_submission": lambda config, w: {
         "convention": config.benchmarks[official(config, w.task, w.split)].metrics.convention
     },
     "collect_scores": _collected,
+    "answer_question": lambda config, w: questions.answer(config, w.question),
+    "collect_study": lambda config, w: {},
+    "draw_study": lambda config, w: {
+        name: question.about for name, question in config.questions.items()
+    },
 }
 
 _ENGINES: dict[str, Callable[[Config, Any], str]] = {

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from slamflow.config import questions
+from slamflow.config.fitting_benchmarks import benchmarks
 from slamflow.config.fitting_units import Problem, has_text, huberts, tokenisers, without_phones
 from slamflow.config.inputs import Inputs
 from slamflow.config.schema import Config
@@ -16,11 +18,9 @@ def misfits(config: Config, root: Path) -> Iterator[Problem]:
     yield from tokenisers(config, root)
     yield from _mixtures(config)
     yield from _models(config)
-    for name, benchmark in config.benchmarks.items():
-        if config.corpora[benchmark.corpus].source.holds != "pairs":
-            problem = f"{benchmark.corpus} holds no pairs (positive and negative)"
-            yield ("benchmarks", name, "corpus"), problem
-    if not config.evaluate:
+    yield from benchmarks(config)
+    yield from questions.problems(config)
+    if not config.evaluate and not config.questions:
         yield ("evaluate",), "is empty: list rows of models and benchmarks"
 
 
@@ -72,7 +72,7 @@ def _mixtures(config: Config) -> Iterator[Problem]:
             if config.tokenisers[mixture.text].features != "bpe":
                 yield ("mixtures", name, "text"), f"{mixture.text} is no tokeniser of text"
             turns = mixture.interleaving and mixture.interleaving.balance[2]
-            if turns and not any(_has_words(config, corpus) for corpus in mixture.corpora):
+            if turns and not any(map(Inputs(config).has_words, mixture.corpora)):
                 problem = f"it is not known when the words of {', '.join(mixture.corpora)} are"
                 problem += " spoken; give one an `alignment` that finds words"
                 yield ("mixtures", name, "interleaving"), problem
@@ -97,14 +97,6 @@ def _models(config: Config) -> Iterator[Problem]:
                     yield ("models", name, "base"), f"{problem} (layout {start.layout}): no DPO"
             else:
                 yield from _too_long(config, name, model)
-
-
-def _has_words(config: Config, corpus: str) -> bool:
-    """Whether it is known when words are spoken; of Parquet files only they tell."""
-    found = config.corpora[corpus]
-    if found.speech:
-        return config.synthesisers[found.speech.synthesiser].engine != "command"
-    return found.source.kind == "parquet" or getattr(found.alignment, "needs_text", False)
 
 
 def _too_long(config: Config, name: str, model: AlignedModel) -> Iterator[Problem]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from slamflow.config import blocks
+from slamflow.config import blocks, questions
 from slamflow.config.schema import Config
 from slamflow.config.schema_models import (
     AlignedModel,
@@ -75,6 +75,28 @@ class Inputs:
     def benchmark_units(self, model: str, benchmark: str) -> list[str]:
         """A benchmark's items as units that a model reads."""
         return self.units(self.tokeniser(model), [self.config.benchmarks[benchmark].corpus])
+
+    def benchmark_speech(self, model: str, benchmark: str) -> list[str]:
+        """The speech of a benchmark, if it can tell where the prompts of its items end.
+
+        That is where the times of its words and of the model's units are known.
+        """
+        corpus = self.config.benchmarks[benchmark].corpus
+        features = self.config.tokenisers[self.tokeniser(model)].features
+        timed = features in ("hubert", "mfcc") and self.has_words(corpus)
+        return self.speech([corpus] if timed else [])
+
+    def benchmark_alignments(self, model: str, benchmark: str) -> list[str]:
+        """The alignments that go with `benchmark_speech`."""
+        corpus = self.config.benchmarks[benchmark].corpus
+        return self.word_alignments([corpus] if self.benchmark_speech(model, benchmark) else [])
+
+    def has_words(self, corpus: str) -> bool:
+        """Whether it is known when words are spoken; of Parquet files only they tell."""
+        found = self.config.corpora[corpus]
+        if found.speech:
+            return self.config.synthesisers[found.speech.synthesiser].engine != "command"
+        return found.source.kind == "parquet" or getattr(found.alignment, "needs_text", False)
 
     def _shards(self, folder: str, corpora: Iterable[str]) -> list[str]:
         return [
@@ -195,8 +217,15 @@ class Inputs:
             return found.tokeniser
         return self.config.mixtures[found.mixture].tokeniser
 
+    def text_tokeniser(self, model: str) -> str | None:
+        """The tokeniser whose text a model reads beside units, if it does."""
+        found = self.unaligned(model)
+        return (
+            None if isinstance(found, PublishedModel) else self.config.mixtures[found.mixture].text
+        )
+
     def evaluated(self) -> list[tuple[str, str]]:
-        """Each (model, benchmark) of `evaluate`, once, in its order."""
+        """Each (model, benchmark) of `evaluate`, then of `questions`, once, in their order."""
         return blocks.evaluated(self.config)
 
     def scores(self) -> list[str]:
@@ -221,6 +250,32 @@ class Inputs:
             for name in self._models()
             if not isinstance(self.config.models[name], NgramModel)
         ]
+
+    # the study
+
+    def question_scores(self, question: str) -> list[str]:
+        """The score tables behind the answer to a question."""
+        return [
+            f"{RESULTS}/scores/{model}/{benchmark}.parquet"
+            for model, benchmark in questions.pairs(self.config, question)
+        ]
+
+    def question_trainings(self, question: str) -> list[str]:
+        """The logs of all trainings that a question's models took."""
+        return [
+            f"{RESULTS}/models/{model}/training.parquet"
+            for model in questions.trained(self.config, question)
+        ]
+
+    def answers(self, wildcards: Any = None) -> list[str]:
+        """The answer to each question.
+
+        Raises:
+            ValueError: nothing is asked.
+        """
+        if not self.config.questions:
+            raise ValueError("the config has no `questions`; try --config recipe=ablations")
+        return [f"{RESULTS}/study/{question}.tsv" for question in self.config.questions]
 
     def _models(self) -> list[str]:
         return list(dict.fromkeys(model for model, _ in self.evaluated()))

@@ -1,13 +1,14 @@
 """The config as pydantic models: every section, and what models are asked."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from slamflow.config.fields import Block, Name, Positive, Seed, machine, reference, setting
 from slamflow.config.schema_corpora import Corpus
 from slamflow.config.schema_downloads import Download
 from slamflow.config.schema_models import Mixture, Model
+from slamflow.config.schema_study import Question
 from slamflow.config.schema_units import Hubert, Tokeniser
 from slamflow.config.schema_voices import Synthesiser
 
@@ -21,6 +22,8 @@ Accuracy = Literal[
     "slm-scaling-cloze",
     "salmon-mean",
     "salmon-sum",
+    "conditional-mean",
+    "conditional-sum",
 ]
 
 
@@ -35,9 +38,29 @@ class Scoring(Block):
     modality: Literal["all", "units"] = setting(
         "all", is_about="units: of a model that knows text, too, likelihoods among units only"
     )
+    context: Literal["units", "text"] = setting(
+        "units",
+        is_about="what the words are that both members of an item begin with; text: for models that"
+        " know both",
+        only="crossing",
+    )
+    ending: Literal["units", "text"] = setting(
+        "units", is_about="what follows the context", only="crossing"
+    )
     micro_batch: Positive | None = machine(
         None, is_about="tokens in memory at once, padding included; default: chosen by the stage"
     )
+
+    @property
+    def crossed(self) -> bool:
+        """Whether any of an item is text."""
+        return "text" in (self.context, self.ending)
+
+    @model_validator(mode="after")
+    def _of_both(self) -> Self:
+        if self.crossed and (self.start, self.modality) != ("bos", "all"):
+            raise ValueError("with text, `start` must be bos and `modality` all")
+        return self
 
 
 class Metrics(Block):
@@ -88,6 +111,11 @@ class Benchmark(Block):
         """Whether models continue its items."""
         return self.sampling is not None
 
+    @property
+    def crossed(self) -> bool:
+        """Whether any of its items is text."""
+        return self.scoring.crossed
+
 
 class Evaluation(Block):
     """Each of the models meets each of the benchmarks."""
@@ -111,3 +139,4 @@ class Config(Block):
     models: dict[Name, Model] = setting({}, is_about="language models of units and baselines")
     benchmarks: dict[Name, Benchmark] = setting({}, is_about="what models are asked")
     evaluate: list[Evaluation] = setting([], is_about="which models meet which benchmarks")
+    questions: dict[Name, Question] = setting({}, is_about="what a study asks: results/study.tsv")

@@ -13,7 +13,9 @@ SCHEMA = pa.schema(
         ("speaker", pa.string()),
         ("rendition", pa.int32()),  # members of one item are compared within a rendition
         ("start", pa.string()),  # the start token of this pass: bos, eos, BOTH, or none
-        ("modality", pa.string()),  # probabilities among units, or all ids where there are others
+        # probabilities among `units`, or `all` ids, of speech; or what is read: `text`, `text to
+        # units`, `units to text`
+        ("modality", pa.string()),
         ("nll", pa.float64()),  # sum over all predicted tokens, in nats, end token included
         ("tokens", pa.int32()),  # how many those are
         ("first_nll", pa.float64()),  # the first unit's term, null where it is not predicted
