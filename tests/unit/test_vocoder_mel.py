@@ -20,6 +20,7 @@ from slamflow import audio, files
 from slamflow.tables import continuations as continuations_table
 from slamflow.tables import speech as speech_table
 from slamflow.tables import units as units_table
+from slamflow.tables import voices as voices_table
 from slamflow.tokeniser import units as units_stage
 from slamflow.training.rank import Place
 from slamflow.vocoder import error_rate, mel, mel_data, mel_task, vocoding
@@ -225,7 +226,10 @@ def test_continuations_are_spoken_whole(trained: Path, targets: Path, tmp_path: 
     expected = vocoding.vocode(
         vocoding.load(trained / "model"), [np.array([1, 2, 3, 4, 5]), np.array([7])]
     )
-    found = files.read_table(spoken, speech_table.SCHEMA).to_pylist()
+    found = files.read_table(spoken, voices_table.SCHEMA).to_pylist()
+    # the second is a prompt that nothing follows
+    assert 0 < found[0]["prompt_end"] < found[0]["duration"]
+    assert found[1]["prompt_end"] == pytest.approx(found[1]["duration"], abs=1e-9)
     for row, wave in zip(found, expected, strict=True):
         read = audio.read_audio(row, None, 16_000)
         np.testing.assert_allclose(read, np.clip(wave, -1, 1), atol=1e-4)

@@ -15,6 +15,7 @@ from slamflow import audio, files, logs, pretrained
 from slamflow.tables import continuations as continuations_table
 from slamflow.tables import speech as speech_table
 from slamflow.tables import units as units_table
+from slamflow.tables import voices as voices_table
 from slamflow.tokeniser import codebook as codebook_file
 from slamflow.tokeniser import convolutions
 from slamflow.training import device
@@ -61,25 +62,38 @@ def vocode(
     Raises:
         ValueError: an utterance has no units, or such as the vocoder does not know.
     """
-    place, known = vocoder.device, int(vocoder.config.units)
-    for number, each in enumerate(units):
+    counts = lasting(vocoder, units, counts, names)
+    repeated = [each.repeat(count) for each, count in zip(units, counts, strict=True)]
+    frames = [torch.from_numpy(each.astype(np.int64)).to(vocoder.device) for each in repeated]
+    lengths = torch.tensor([len(each) for each in frames], device=vocoder.device)
+    batch = pad_sequence(frames, batch_first=True)
+    return [wave.cpu().numpy() for wave in vocoder.waves(batch, lengths)]
+
+
+@torch.inference_mode()
+def lasting(
+    vocoder: Any,
+    units: Sequence[np.ndarray],
+    counts: Sequence[np.ndarray | None] | None = None,
+    names: Sequence[str] | None = None,
+) -> list[np.ndarray]:
+    """Frames of each unit, int64 [n] an utterance: those given, or what the vocoder says.
+
+    Args and Raises: as for `vocode`.
+    """
+    known, found = int(vocoder.config.units), []
+    for number, (each, count) in enumerate(zip(units, counts or [None] * len(units), strict=True)):
         strange = each[(each < 0) | (each >= known)]
         if len(strange) or not len(each):
             name = names[number] if names else f"utterance {number}"
             shown = f"has unit {strange[0]}" if len(strange) else "has no units"
             raise ValueError(f"{name} {shown}; the vocoder knows units 0 to {known - 1}")
-    frames = []
-    for each, count in zip(units, counts or [None] * len(units), strict=True):
-        taken = torch.from_numpy(each.astype(np.int64)).to(place)
         if count is None:
-            size = torch.tensor([len(each)], device=place)
-            lasting = durations.counts(vocoder.lasting(taken[None], size))[0]
-        else:
-            lasting = torch.from_numpy(count.astype(np.int64)).to(place)
-        frames.append(taken.repeat_interleave(lasting))
-    lengths = torch.tensor([len(each) for each in frames], device=place)
-    batch = pad_sequence(frames, batch_first=True)
-    return [wave.cpu().numpy() for wave in vocoder.waves(batch, lengths)]
+            taken = torch.from_numpy(each.astype(np.int64)).to(vocoder.device)
+            size = torch.tensor([len(each)], device=vocoder.device)
+            count = durations.counts(vocoder.lasting(taken[None], size))[0].cpu().numpy()
+        found.append(count.astype(np.int64))
+    return found
 
 
 def vocode_table(
@@ -93,8 +107,8 @@ def vocode_table(
 ) -> None:
     """Write the speech table of a units table, or of a table of continuations, in its order.
 
-    Of continuations, prompt and continuation are one utterance, repeats removed, and the vocoder
-    says how long its units last.
+    Of continuations, prompt and continuation are one utterance, repeats removed, the vocoder
+    says how long its units last, and the table says when the prompt ends.
 
     Args:
         config: `durations`: given (those of the units table) or predicted (by the vocoder).
@@ -111,8 +125,10 @@ def vocode_table(
     size = int(machine.get("micro_batch") or BATCH["cpu" if place == "cpu" else "cuda"])
     predicted = config.get("durations", "given") == "predicted"
     table = _table(units)
+    second = vocoder.config.hop / convolutions.SAMPLING_RATE
+    schema = (voices_table if "prompt" in table.column_names else speech_table).SCHEMA
     progress, done = logs.Progress(label, table.num_rows, "utterances"), 0
-    with files.writing_table(output, speech_table.SCHEMA) as write:
+    with files.writing_table(output, schema) as write:
         for rows in _rows(table):
             spoken: dict[int, np.ndarray] = {}
             # of like length together; the table's order comes back below
@@ -120,10 +136,15 @@ def vocode_table(
                 taken = [rows[i] for i in part]
                 counts = [None if predicted else row["durations"] for row in taken]
                 names = [f"{units}: {row['id']}" for row in taken]
-                waves = vocode(vocoder, [row["units"] for row in taken], counts, names)
+                said = [row["units"] for row in taken]
+                frames = lasting(vocoder, said, counts, names)
+                for row, count in zip(taken, frames, strict=True):
+                    row["prompt_end"] = int(count[: len(row.get("prompt", ()))].sum()) * second
+                waves = vocode(vocoder, said, frames, names)
                 spoken |= dict(zip(part, waves, strict=True))
                 progress.update(done := done + len(part))
-            write(_speech([(row, spoken[i]) for i, row in enumerate(rows)], vocoder.config))
+            made = [_speech(row, spoken[i], vocoder.config) for i, row in enumerate(rows)]
+            write(pa.Table.from_pylist(made, schema=schema))
 
 
 def _check(vocoder: Any, folder: Path, path: Path) -> None:
@@ -166,20 +187,17 @@ def _rows(table: pa.Table) -> Iterator[list[dict[str, Any]]]:
         yield rows
 
 
-def _speech(spoken: Sequence[tuple[dict[str, Any], np.ndarray]], config: Any) -> pa.Table:
+def _speech(row: Mapping[str, Any], wave: np.ndarray, config: Any) -> dict[str, Any]:
     rate = int(config.sampling_rate)
-    rows = [
-        {
-            "id": row["id"],
-            **{name: row[name] for name in COPIED},
-            "speaker": config.voice or row["speaker"],
-            "audio": {"bytes": audio.encode_flac(wave, rate), "path": None},
-            "sampling_rate": rate,
-            "duration": len(wave) / rate,
-        }
-        for row, wave in spoken
-    ]
-    return pa.Table.from_pylist(rows, schema=speech_table.SCHEMA)
+    return {
+        "id": row["id"],
+        **{name: row[name] for name in COPIED},
+        "speaker": config.voice or row["speaker"],
+        "audio": {"bytes": audio.encode_flac(wave, rate), "path": None},
+        "sampling_rate": rate,
+        "duration": len(wave) / rate,
+        "prompt_end": row["prompt_end"],
+    }
 
 
 def _parts(index: Sequence[int], size: int) -> Iterator[Sequence[int]]:
