@@ -45,6 +45,7 @@ include: "rules/tokeniser.smk"
 include: "rules/models.smk"
 include: "rules/preference.smk"
 include: "rules/evaluation.smk"
+include: "rules/study.smk"
 
 
 onstart:

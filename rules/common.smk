@@ -30,3 +30,4 @@ wildcard_constraints:
     mixture=plan.names("mixtures"),
     model=plan.names("models"),
     benchmark=plan.names("benchmarks"),
+    question=plan.names("questions"),

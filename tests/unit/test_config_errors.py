@@ -46,8 +46,8 @@ HEADS = "hidden_size 192 is no multiple of heads 5"
          "models.new.like: there is no models.slmm. Did you mean slm?"),
         ("model: {slm: {}}", "model: unknown key. Did you mean models?"),
         ("recipe: pokcet", "recipe: there is no recipes/pokcet.yaml. Did you mean pocket?"
-         " Shipped are crumb, crumb_full, hubert_base, hubert_pocket, pocket, pocket_full, real,"
-         " reproduce, slam, slam_data, slam_day, slam_large, slam_scaled, slam_swag,"
+         " Shipped are ablations, crumb, crumb_full, hubert_base, hubert_pocket, pocket,"
+         " pocket_full, real, reproduce, slam, slam_data, slam_day, slam_large, slam_scaled, slam_swag,"
          " tokeniser_sweep, twist_350m."),
     ],
 )  # fmt: skip

@@ -36,10 +36,20 @@ def references(
         value: Any = getattr(block, key)
         section = mark(field, "reference")
         if section and value is not None:
-            for name in [value] if isinstance(value, str) else value:
-                yield (*path, key), section, name
+            for place, name in _named(value, (*path, key)):
+                yield place, section, name
         else:
             yield from _below(value, (*path, key))
+
+
+def _named(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The names in a reference: one, a list, or lists by key."""
+    if isinstance(value, dict):
+        for key, names in value.items():
+            yield from _named(names, (*path, str(key)))
+    else:
+        for name in [value] if isinstance(value, str) else value:
+            yield path, name
 
 
 def _below(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str, str]]:

@@ -74,7 +74,7 @@ def markdown() -> str:
         "",
         "A config names things, and each thing is built from other named things. `config.yaml`",
         "overrides the recipe that it names, key by key: mappings merge, lists and scalars",
-        "replace (a `budget` does, too), `null` removes. A new thing may begin with",
+        "replace (a `budget` and `arms` do, too), `null` removes. A new thing may begin with",
         "`like: <sibling>`; a model may have `seeds: [1, 2, 3]`, which makes `{name}-s1`,",
         "`{name}-s2`, `{name}-s3`, and a tokeniser `layers: [1, 2]` and `clusters: [50]`, which",
         "make `{name}-l1-k50`, `{name}-l2-k50`.",

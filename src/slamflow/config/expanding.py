@@ -1,7 +1,7 @@
 """`like: <sibling>`, `seeds: [1, 2, 3]`, and `layers: […]` and `clusters: […]`, written out."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from slamflow.config.merging import SECTIONS, Merged, without_nulls
@@ -19,12 +19,14 @@ def expand(merged: Merged) -> None:
             whole numbers, or it is what cannot be spread.
     """
     for section in SECTIONS:
-        things = merged.values.get(section) or {}
-        for name in list(things):
+        for name in list(merged.values.get(section) or {}):
             _resolve_like(merged, section, name, ())
+    for section in SECTIONS:
+        things = merged.values.get(section) or {}
+        seeded = {name for name, thing in things.items() if thing and thing.get("seeds")}
         for name, thing in list(things.items()):
             if thing and thing.get("seeds") is not None:
-                _spread_seeds(merged, section, name)
+                _spread_seeds(merged, section, name, seeded)
             elif (
                 thing
                 and section == "tokenisers"
@@ -53,8 +55,11 @@ def _resolve_like(merged: Merged, section: str, name: str, seen: tuple[str, ...]
     merged.siblings[section, name] = (section, sibling)
 
 
-def _spread_seeds(merged: Merged, section: str, name: str) -> None:
-    """`seeds: [1, 2]` of a model makes the models `{name}-s1` and `{name}-s2`."""
+def _spread_seeds(merged: Merged, section: str, name: str, seeded: set[str]) -> None:
+    """`seeds: [1, 2]` of a model makes the models `{name}-s1` and `{name}-s2`.
+
+    One whose base has seeds, too, begins with that of its own seed.
+    """
     things = merged.values[section]
     thing = things.pop(name)
     seeds = thing.pop("seeds")
@@ -67,13 +72,25 @@ def _spread_seeds(merged: Merged, section: str, name: str) -> None:
     for each, seed in zip(spread, seeds, strict=True):
         drawn = [block for block in SEEDED if isinstance(thing.get(block), dict)]
         things[each] = _overlaid(thing, {block: {"seed": int(seed)} for block in drawn})
+        for place in (things[each], things[each].get("twist")):
+            if isinstance(place, dict) and place.get("base") in seeded:
+                place["base"] = f"{place['base']}-s{int(seed)}"
         merged.spread[section, each] = (section, name)
-    rows = merged.values.get("evaluate")
-    for row in rows if isinstance(rows, list) else []:
-        models = row.get("models") if isinstance(row, dict) else None
-        if isinstance(models, list) and name in models:
+    for models in _lists_of_models(merged):
+        if name in models:
             at = models.index(name)
             models[at : at + 1] = spread
+
+
+def _lists_of_models(merged: Merged) -> Iterator[list[Any]]:
+    """Those of `evaluate` and `questions`, where they are lists."""
+    rows = merged.values.get("evaluate")
+    rows = rows if isinstance(rows, list) else []
+    found = [row.get("models") for row in rows if isinstance(row, dict)]
+    for question in (merged.values.get("questions") or {}).values():
+        arms = question.get("arms") if question else None
+        found += arms.values() if isinstance(arms, dict) else []
+    yield from (models for models in found if isinstance(models, list))
 
 
 def _spread_sweep(merged: Merged, name: str) -> None:

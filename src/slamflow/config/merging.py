@@ -8,10 +8,10 @@ from slamflow.config.reading import closest, kind, read_yaml
 
 SECTIONS = (
     "downloads", "corpora", "synthesisers", "huberts", "tokenisers", "mixtures", "models",
-    "benchmarks",
+    "benchmarks", "questions",
 )  # fmt: skip
 COMMAND_LINE = "command line"
-CHOICES = ("budget",)  # mappings of which one key is chosen: replaced, not merged
+CHOICES = ("budget", "arms")  # mappings that are replaced, not merged: their keys are one choice
 OF_CHOICES = ("shares",)  # mappings of such
 # A thing with all keys of one of these sets is new; with less, it overrides one of the recipe.
 WHOLE = {
@@ -23,6 +23,7 @@ WHOLE = {
     "mixtures": ({"tokeniser"},),
     "models": ({"kind"},),
     "benchmarks": ({"corpus"},),
+    "questions": ({"arms"},),
 }
 
 KeyPath = tuple[str, ...]
