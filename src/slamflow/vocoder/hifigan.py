@@ -18,7 +18,10 @@ LAST_SLOPE = 0.01  # before the last convolution
 
 
 class HifiganConfig(PreTrainedConfig):
-    """The settings of a released model, and `units`, `hop` (samples a frame) and `voice`."""
+    """The settings of a released model, and `units`, `hop` (samples a frame) and `voice`.
+
+    With `voices`, a list of names, it speaks in any of them, and in `voice` if it is not told.
+    """
 
     model_type = KIND
 
@@ -52,6 +55,8 @@ class CodeHifigan(PreTrainedModel):
         super().__init__(config)
         channels, size = config.upsample_initial_channel, config.embedding_dim
         self.dict = nn.Embedding(config.num_embeddings, size)
+        if voices := getattr(config, "voices", None):
+            self.voices = nn.Embedding(len(voices), size)
         self.conv_pre = nn.Conv1d(config.model_in_dim, channels, 7, padding=3)
         self.ups, self.resblocks = nn.ModuleList(), nn.ModuleList()
         rates, kernels = config.upsample_rates, config.upsample_kernel_sizes
@@ -78,22 +83,28 @@ class CodeHifigan(PreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         """Weights are torch's own until they are loaded."""
 
-    def lasting(self, units: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """ln(count + 1), [batch, n], of units without repeats [batch, n]."""
+    def lasting(
+        self, units: torch.Tensor, lengths: torch.Tensor, voices: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """ln(count + 1), [batch, n], of units without repeats [batch, n]; see `forward`."""
         there = durations.mask(lengths, units.shape[1])
-        found: torch.Tensor = self.dur_predictor(self.dict(units), there)
+        found: torch.Tensor = self.dur_predictor(self._embedded(units, voices), there)
         return found
 
-    def forward(self, frames: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, frames: torch.Tensor, lengths: torch.Tensor, voices: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Samples [batch, t × hop] of a unit a frame [batch, t].
 
         What lies behind an utterance does not reach into it: each convolution sees zeros there.
 
         Args:
             lengths: frames of each utterance, [batch].
+            voices: of each utterance, its place among the config's `voices`, [batch]; None for
+                the config's `voice`. A vocoder of one voice ignores them.
         """
         there = durations.mask(lengths, frames.shape[1]).mT
-        hidden = self.conv_pre(self.dict(frames).mT * there)
+        hidden = self.conv_pre(self._embedded(frames, voices).mT * there)
         kinds = len(self.config.resblock_kernel_sizes)
         for index, (up, rate) in enumerate(zip(self.ups, self.config.upsample_rates, strict=True)):
             hidden = up(functional.leaky_relu(hidden, SLOPE) * there)
@@ -103,7 +114,19 @@ class CodeHifigan(PreTrainedModel):
         hidden = self.conv_post(functional.leaky_relu(hidden, LAST_SLOPE) * there)
         return torch.tanh(hidden).squeeze(1)
 
-    def waves(self, frames: torch.Tensor, lengths: torch.Tensor) -> list[torch.Tensor]:
-        """Samples [frames × hop] of each utterance."""
-        found = self(frames, lengths).float()
+    def waves(
+        self, frames: torch.Tensor, lengths: torch.Tensor, voices: torch.Tensor | None = None
+    ) -> list[torch.Tensor]:
+        """Samples [frames × hop] of each utterance; see `forward`."""
+        found = self(frames, lengths, voices).float()
         return [w[: n * self.config.hop] for w, n in zip(found, lengths.tolist(), strict=True)]
+
+    def _embedded(self, units: torch.Tensor, voices: torch.Tensor | None) -> torch.Tensor:
+        """[batch, n, size] of units [batch, n]."""
+        found: torch.Tensor = self.dict(units)
+        if not getattr(self.config, "voices", None):
+            return found
+        if voices is None:
+            place = self.config.voices.index(self.config.voice)
+            voices = torch.full(units.shape[:1], place, device=units.device)
+        return found + self.voices(voices)[:, None]

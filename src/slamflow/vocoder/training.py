@@ -1,5 +1,6 @@
 """Training of a mel vocoder on the speech of one voice and its units."""
 
+import importlib
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +10,9 @@ from slamflow import files, runstate
 from slamflow.tokeniser import codebook as codebook_file
 from slamflow.tokeniser import convolutions
 from slamflow.training import launch, rank
+
+# kind -> class in {kind}_task, imported by name: it is in the code digest of this kind only
+TASKS = {"mel": "UnitsToMels", "hifigan": "UnitsToWaves"}
 
 
 def train(
@@ -58,13 +62,13 @@ def train(
 
 def task(arguments: Mapping[str, Any], place: rank.Place) -> Any:
     """The loop's task, made in a rank."""
-    from slamflow.vocoder import mel_task
-
     config, units, hop, tokeniser = (
         arguments[name] for name in ("config", "units", "hop", "tokeniser")
     )
     data, folder = Path(arguments["data"]), Path(arguments["folder"])
-    return mel_task.UnitsToMels(config, units, hop, tokeniser, data, folder, place)
+    kind = config.get("kind", "mel")
+    make = getattr(importlib.import_module(f"slamflow.vocoder.{kind}_task"), TASKS[kind])
+    return make(config, units, hop, tokeniser, data, folder, place)
 
 
 def _prepare(
@@ -78,8 +82,7 @@ def _prepare(
     machine: Mapping[str, Any],
     label: str,
 ) -> None:
-    from slamflow.vocoder import mel_data  # torch, which a restored run does not need
-
     identity = files.sha256(state.folder / "identity.json")
     chosen = {**config, "seed": config["training"].get("seed", 0)}
-    mel_data.prepare(data, chosen, units, speech, clusters, hop, identity, machine, label)
+    module = importlib.import_module(f"slamflow.vocoder.{config.get('kind', 'mel')}_data")
+    module.prepare(data, chosen, units, speech, clusters, hop, identity, machine, label)
