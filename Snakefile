@@ -46,6 +46,7 @@ include: "rules/models.smk"
 include: "rules/preference.smk"
 include: "rules/evaluation.smk"
 include: "rules/study.smk"
+include: "rules/report.smk"
 
 
 onstart:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from slamflow.config import questions
+from slamflow.config import questions, reported
 from slamflow.config.fields import settings_of
 from slamflow.config.schema import Config
 from slamflow.config.schema_models import AlignedModel, NgramModel, PretrainedModel
@@ -213,6 +213,7 @@ _BLOCKS: dict[str, Callable[[Config, Any], dict[str, Any]]] = {
     },
     "collect_scores": _collected,
     "answer_question": lambda config, w: questions.answer(config, w.question),
+    "write_report": lambda config, w: reported.block(config, evaluated(config)),
     "collect_study": lambda config, w: {},
     "draw_study": lambda config, w: {
         name: question.about for name, question in config.questions.items()

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from slamflow.config import blocks, questions
+from slamflow.config import blocks, questions, reported
 from slamflow.config.schema import Config
 from slamflow.config.schema_models import (
     AlignedModel,
@@ -276,6 +276,10 @@ class Inputs:
         if not self.config.questions:
             raise ValueError("the config has no `questions`; try --config recipe=ablations")
         return [f"{RESULTS}/study/{question}.tsv" for question in self.config.questions]
+
+    def reported(self) -> list[str]:
+        """The logs, cards and speech that the page of all results shows."""
+        return reported.files(self.config, self.evaluated())
 
     def _models(self) -> list[str]:
         return list(dict.fromkeys(model for model, _ in self.evaluated()))

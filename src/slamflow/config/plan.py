@@ -75,6 +75,12 @@ class Plan(Inputs):
 
         return found
 
+    def templates(self, package: str) -> list[str]:
+        """The files that a page is made from and that are no Python: no code digest has them."""
+        folder = self.root / "src" / "slamflow" / package
+        found = [path for path in folder.rglob("*.*") if path.suffix in (".html", ".css", ".tsv")]
+        return sorted(str(path.relative_to(self.root)) for path in found)
+
     def write_run_config(self) -> None:
         """Keep the merged config of this run: results/run_config.yaml."""
         path = self.root / RESULTS / "run_config.yaml"

@@ -1,0 +1,113 @@
+"""What `report.html` is told of a config, and the files that it is made from."""
+
+from typing import Any
+
+from slamflow.config.schema import Config
+from slamflow.config.schema_models import AlignedModel, NgramModel, PretrainedModel, PublishedModel
+
+RESULTS = "results"
+SETS = {"lexical": "sWUGGY", "syntactic": "sBLIMP"}  # of ZeroSpeech's tasks
+
+
+def block(config: Config, evaluated: list[tuple[str, str]]) -> dict[str, Any]:
+    """See `report.page.material.Material`."""
+    names = models(config, evaluated)
+    mixtures = dict.fromkeys(
+        found.mixture
+        for name in names
+        if isinstance(found := config.models[name], PretrainedModel | NgramModel)
+    )
+    corpora = [corpus for name in mixtures for corpus in config.mixtures[name].corpora]
+    aligned = [config.models[name] for name in names]
+    corpora += [found.corpus for found in aligned if isinstance(found, AlignedModel)]
+    benchmarks = dict.fromkeys(benchmark for _, benchmark in evaluated)
+    corpora += [config.benchmarks[name].corpus for name in benchmarks]
+    return {
+        "recipe": config.recipe,
+        "models": {name: _model(config, name) for name in names},
+        "official": {
+            name: known for name in benchmarks if (known := _official(config, name)) is not None
+        },
+        "spoken": spoken(config, evaluated),
+        "mixtures": list(mixtures),
+        "corpora": list(dict.fromkeys(corpora)),
+    }
+
+
+def files(config: Config, evaluated: list[tuple[str, str]]) -> list[str]:
+    """The logs and cards of models, and speech of vocoders; the tables come beside them."""
+    found = []
+    for name in models(config, evaluated):
+        if not isinstance(config.models[name], NgramModel):
+            folder = f"{RESULTS}/models/{name}"
+            found += [f"{folder}/training.parquet", f"{folder}/card.md"]
+    for it in spoken(config, evaluated):
+        vocoder, model, benchmark = it["vocoder"], it["model"], it["benchmark"]
+        found.append(f"{RESULTS}/voices/{vocoder}/{model}/{benchmark}.parquet")
+        found.append(f"{RESULTS}/resyntheses/{vocoder}/{it['corpus']}.parquet")
+    return list(dict.fromkeys(found))
+
+
+def models(config: Config, evaluated: list[tuple[str, str]]) -> list[str]:
+    """The models that are evaluated, each before what it starts from."""
+    found: dict[str, None] = {}
+    for name, _ in evaluated:
+        start: str | None = name
+        while start is not None:
+            found[start] = None
+            start = _start(config, start)
+    return list(found)
+
+
+def spoken(config: Config, evaluated: list[tuple[str, str]]) -> list[dict[str, str]]:
+    """The continuations that a vocoder speaks."""
+    found = []
+    for model, name in evaluated:
+        benchmark = config.benchmarks[name]
+        if vocoder := getattr(benchmark, "vocoder", None):
+            known = {"vocoder": vocoder, "model": model, "benchmark": name}
+            found.append({**known, "corpus": benchmark.corpus})
+    return [it for it in found if not isinstance(config.models[it["model"]], NgramModel)]
+
+
+def _start(config: Config, name: str) -> str | None:
+    found = config.models[name]
+    if isinstance(found, AlignedModel):
+        return found.base
+    return found.twist.base if isinstance(found, PretrainedModel) and found.twist else None
+
+
+def _model(config: Config, name: str) -> dict[str, Any]:
+    found, start = config.models[name], _start(config, name)
+    if isinstance(found, AlignedModel):
+        return {"kind": "aligned", "start": start, "trained_on": found.corpus}
+    if isinstance(found, PublishedModel):
+        return {"kind": "published", "start": None, "trained_on": ""}
+    mixture = config.mixtures[found.mixture]
+    kind = {"phones": "topline", "bpe": "text"}.get(
+        config.tokenisers[mixture.tokeniser].features, "trained"
+    )
+    if isinstance(found, NgramModel):
+        kind = "n-gram"
+    elif found.training.budget.steps == 0:
+        kind = "untrained"
+    elif start is None and found.twist:
+        start = found.twist.model or found.twist.download or found.twist.path
+    return {"kind": kind, "start": start, "trained_on": found.mixture}
+
+
+def _official(config: Config, benchmark: str) -> dict[str, str] | None:
+    """Which published set a benchmark is; of StoryCloze, the name or the folder says which one."""
+    name = config.benchmarks[benchmark].corpus
+    source = config.corpora[name].source
+    if source.kind == "zerospeech":
+        return {"set": SETS[source.task], "split": source.split}
+    if source.kind == "salmon":
+        return {"set": "SALMon", "split": ""}
+    if source.kind != "storycloze":
+        return None
+    said = f"{name} {source.place}".lower()
+    for part, words in (("tSC", ("topic", "tsc")), ("sSC", ("spoken-", "ssc"))):
+        if any(word in said for word in words):
+            return {"set": part, "split": ""}
+    return None

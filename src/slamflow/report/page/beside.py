@@ -1,0 +1,92 @@
+"""Beside published results: only where benchmark, split and convention are the same."""
+
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from slamflow.report.page import costs, published, teaser
+from slamflow.report.page.material import Material, records
+
+GENERATED_LIKE = ("whisper-large-v3-turbo", "llama-3.2-1b")  # in a convention of the paper's GenPPL
+NONE = (
+    "no benchmark of this run is an official one with a convention that others published by: its"
+    " benchmarks are generated or spoken by the workflow itself, so its numbers compare with"
+    " nothing outside of it."
+)
+
+
+def build(material: Material) -> dict[str, Any] | str:
+    """Tables and the teaser figure of each official set that was met."""
+    ours = _ours(material)
+    if ours.empty:
+        return NONE
+    theirs = published.read()
+    spent = {name: compute(material, name) for name in material.block["models"]}
+    parts = []
+    for key, rows in ours.groupby(["set", "split"], sort=False):
+        found, split = map(str, key)
+        conventions = list(dict.fromkeys(rows["convention"]))
+        parts.append(
+            {
+                "title": published.TITLES[found] + (f", {split}" if split else ""),
+                "set": found,
+                "svg": teaser.draw(found, split, rows, spent, theirs),
+                "ours": records(rows),
+                "theirs": records(theirs[theirs[found] != ""]),
+                "conventions": conventions,
+            }
+        )
+    return {
+        "parts": parts,
+        "spent": {name: flop for name, flop in spent.items() if flop},
+        "generated": _generated(material),
+        "theirs": records(theirs[theirs["gen_ppl"] != ""]),
+        "sources": list(dict.fromkeys(theirs["source"])),
+    }
+
+
+def _ours(material: Material) -> pd.DataFrame:
+    """The rows of eval.tsv that compare, with their `set` and `split`."""
+    table = material.scores
+    found = [pd.DataFrame(columns=[*table.columns, "set", "split"])]
+    for benchmark, official in material.block["official"].items():
+        for convention, metric in published.COMPARABLE.get(official["set"], ()):
+            some = table[
+                (table["benchmark"] == benchmark)
+                & (table["group"] == "all")
+                & (table["convention"] == convention)
+                & (table["metric"] == metric)
+            ]
+            found.append(some.assign(**official))
+    rows = pd.concat(found, ignore_index=True)
+    kinds = rows["model"].map(material.kind)
+    return rows[kinds.isin(["trained", "aligned", "published", "text"])]
+
+
+def _generated(material: Material) -> list[dict[str, Any]]:
+    """GenPPL on official sSC by the paper's recognition and language models."""
+    table = material.scores
+    official = [n for n, its in material.block["official"].items() if its["set"] == "sSC"]
+    said = table["convention"].str.lower()
+    like = said.str.contains(GENERATED_LIKE[0]) & said.str.contains(GENERATED_LIKE[1])
+    rows = table[(table["metric"] == "gen_ppl") & table["benchmark"].isin(official) & like]
+    return records(rows)
+
+
+def compute(material: Material, model: str) -> float | None:
+    """The FLOP of a model's training and of those it starts from; None where one is not known."""
+    facts = material.block["models"].get(model)
+    if facts is None or facts["kind"] not in ("trained", "aligned", "text"):
+        return None
+    folder = material.results / "models" / model
+    if not (folder / "training.parquet").exists():
+        return None
+    own = costs.flop(folder, facts["kind"], pq.read_table(folder / "training.parquet"))
+    if own is None or facts["start"] is None:
+        return own
+    if facts["kind"] == "trained":
+        # what a text model has cost is not counted, as in the published figures of TWIST
+        return own
+    before = compute(material, facts["start"])
+    return None if before is None else own + before

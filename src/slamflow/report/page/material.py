@@ -1,0 +1,57 @@
+"""What the sections of the page are made from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from slamflow.files import REMAKE
+
+SCORES = ["model", "benchmark", "group", "metric", "convention", "default"]
+SCORES += ["value", "ci_low", "ci_high", "n", "chance"]
+COMPARED = ["model", "against", "benchmark", "convention", "difference", "ci_low", "ci_high", "n"]
+GENERATED = ("gen_ppl", "auto_bleu", "empty_transcripts", "gpt_score")  # metrics of speech
+
+
+@dataclass(frozen=True)
+class Material:
+    """A workflow's results.
+
+    Attributes:
+        block: `models`: {name: {kind, start, tokeniser, mixture}} in the order of `evaluate`, with
+            those that they start from; `official`: {benchmark: {set, split}}; `spoken`: [{model,
+            vocoder, benchmark, corpus}, …]; `corpora`, `mixtures`: names.
+        results: their folder.
+        scores, comparisons: `eval.tsv` and `comparisons.tsv` as text.
+        data_root: of recordings that lie outside the tables.
+    """
+
+    block: Mapping[str, Any]
+    results: Path
+    scores: pd.DataFrame
+    comparisons: pd.DataFrame
+    data_root: Path | None = None
+
+    def kind(self, model: str) -> str:
+        """What kind of model it is; the empty text of what the config does not know."""
+        return str(self.block["models"].get(model, {}).get("kind", ""))
+
+
+def table(path: Path, columns: list[str]) -> pd.DataFrame:
+    """A table of results as text, so that the page has its very digits.
+
+    Raises:
+        ValueError: it lacks a column.
+    """
+    found = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    if missing := [name for name in columns if name not in found]:
+        raise ValueError(f"{path}: has no column `{missing[0]}`; {REMAKE}")
+    return found
+
+
+def records(rows: pd.DataFrame) -> list[dict[str, str]]:
+    """The rows of a table of text, each by its columns."""
+    names = [str(name) for name in rows.columns]
+    return [dict(zip(names, row, strict=True)) for row in rows.to_numpy().tolist()]
