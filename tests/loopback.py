@@ -54,6 +54,10 @@ class Server(ThreadingHTTPServer):
             return Reply(404)
         return self.ranged(self.files[path], headers)
 
+    def receive(self, method: str, path: str, headers: Headers, body: bytes) -> Reply:
+        """What comes by POST or PUT; a plain server takes nothing."""
+        return Reply(405)
+
     def ranged(self, content: bytes, headers: Headers) -> Reply:
         """A file or the part of it that is asked for (RFC 9110, 14)."""
         etag = f'"{hashlib.md5(content).hexdigest()}"'
@@ -98,6 +102,30 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET
 
+    def do_POST(self) -> None:
+        path = unquote(urlsplit(self.path).path)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        if headers.get("transfer-encoding") == "chunked":
+            body = b"".join(iter(self._chunk, b""))
+        else:
+            body = self.rfile.read(int(headers.get("content-length", 0)))
+        self.server.asked.append((self.command, path, headers))
+        reply = self.server.receive(self.command, path, headers, body)
+        self.send_response(reply.status)
+        for name, value in {"Content-Length": str(len(reply.body)), **reply.headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(reply.body)
+
+    do_PUT = do_POST
+
+    def _chunk(self) -> bytes:
+        """The next one of a body in chunks (RFC 9112, 7.1); the last is empty."""
+        size = int(self.rfile.readline().split(b";")[0], 16)
+        chunk = self.rfile.read(size)
+        self.rfile.readline()
+        return chunk
+
     def _send(self, body: bytes) -> None:
         for start in range(0, len(body), 1024) if self.server.pace else [0]:
             piece = body[start : start + 1024] if self.server.pace else body
@@ -127,22 +155,24 @@ class Hub(Server):
         self.files[path] = content
         if large:
             self.large.add(path)
-            self.cdn.files[f"/{_sha256(content)}"] = content
+            self.cdn.files[f"/{sha256(content)}"] = content
 
     def answer(self, path: str, query: str, headers: Headers) -> Reply:
         if self.token and headers.get("authorization") != f"Bearer {self.token}":
-            return _error(401, "RepoNotFound", "Repository not found")
+            return error_reply(401, "RepoNotFound", "Repository not found")
         prefix = {"dataset": "/datasets", "model": "", "space": "/spaces"}[self.kind]
         if path.startswith(f"{prefix}/{self.repository}/resolve/"):
             return self._file(path.split("/resolve/")[1], headers)
         rest = path.removeprefix(f"/api/{self.kind}s/{self.repository}/")
         if rest == path:
-            return _error(404, "RepoNotFound", "Repository not found")
+            return error_reply(404, "RepoNotFound", "Repository not found")
         what, _, revision = rest.partition("/")
         if revision not in self.revisions:
-            return _error(404, "RevisionNotFound", f"Invalid rev id: {revision}")
+            return error_reply(404, "RevisionNotFound", f"Invalid rev id: {revision}")
         if what == "revision":
-            return _json({"id": self.repository, "sha": self.revisions[revision], "private": False})
+            return json_reply(
+                {"id": self.repository, "sha": self.revisions[revision], "private": False}
+            )
         return self._tree(path, query)
 
     def _tree(self, path: str, query: str) -> Reply:
@@ -150,7 +180,7 @@ class Hub(Server):
         entries = [{"type": "directory", "oid": "0" * 40, "size": 0, "path": "data"}]
         entries += [self._entry(name) for name in sorted(self.files)]
         start = int(parse_qs(query).get("cursor", ["0"])[0])
-        reply = _json(entries[start : start + 2])
+        reply = json_reply(entries[start : start + 2])
         if start + 2 < len(entries):
             following = f"{self.address}{path}?recursive=true&cursor={start + 2}"
             reply.headers["Link"] = f'<{following}>; rel="next"'
@@ -161,25 +191,25 @@ class Hub(Server):
         entry: dict[str, object] = {"type": "file", "size": len(content), "path": name}
         entry["oid"] = _git(content)
         if name in self.large:
-            entry["lfs"] = {"oid": _sha256(content), "size": len(content), "pointerSize": 130}
+            entry["lfs"] = {"oid": sha256(content), "size": len(content), "pointerSize": 130}
         return entry
 
     def _file(self, path: str, headers: Headers) -> Reply:
         revision, _, name = path.partition("/")
         if self.gated:
-            return _error(403, "GatedRepo", "Access to this dataset is restricted")
+            return error_reply(403, "GatedRepo", "Access to this dataset is restricted")
         if revision not in self.revisions or name not in self.files:
-            return _error(404, "EntryNotFound", "Entry not found")
+            return error_reply(404, "EntryNotFound", "Entry not found")
         content = self.files[name]
         if name not in self.large:
             reply = self.ranged(content, headers)
             reply.headers |= {"ETag": f'"{_git(content)}"', "X-Repo-Commit": self.commit}
             return reply
         sent = {
-            "Location": f"{self.cdn.address}/{_sha256(content)}",
+            "Location": f"{self.cdn.address}/{sha256(content)}",
             "X-Repo-Commit": self.commit,
             "X-Linked-Size": str(len(content)),
-            "X-Linked-Etag": f'"{_sha256(content)}"',
+            "X-Linked-Etag": f'"{sha256(content)}"',
         }
         return Reply(302, b"", sent)
 
@@ -218,15 +248,15 @@ def zipped(content: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def _json(content: object) -> Reply:
+def json_reply(content: object) -> Reply:
     return Reply(200, json.dumps(content).encode(), {"Content-Type": "application/json"})
 
 
-def _error(status: int, code: str, message: str) -> Reply:
+def error_reply(status: int, code: str, message: str) -> Reply:
     return Reply(status, b"", {"X-Error-Code": code, "X-Error-Message": message})
 
 
-def _sha256(content: bytes) -> str:
+def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 

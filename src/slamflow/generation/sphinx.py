@@ -24,7 +24,7 @@ from slamflow.generation.words import words
 from slamflow.synthesis import arpabet
 from slamflow.synthesis.espeak import Espeak, EspeakError
 from slamflow.tables import speech as speech_table
-from slamflow.workers import in_order
+from slamflow.workers import in_order, number
 
 SAMPLING_RATE = sphinx.SAMPLING_RATE
 ARPA, DICTIONARY = "words.arpa", "words.dict"
@@ -55,6 +55,24 @@ def language_model(texts: Iterable[str]) -> Iterator[Path]:
         (folder / DICTIONARY).write_text("".join(lines), encoding="utf-8")
         bigrams.write(([word for word in text if word in known] for text in said), folder / ARPA)
         yield folder
+
+
+def listen(
+    waves: Iterable[np.ndarray],
+    config: Mapping[str, Any],
+    machine: Mapping[str, Any],
+    texts: Sequence[Path],
+) -> Iterator[str]:
+    """The words of each wave, in order, by a model of the texts of speech tables.
+
+    Args:
+        waves: float32 [samples] at SAMPLING_RATE.
+        config: nothing of it is used.
+        machine: `threads`: how many processes listen.
+        texts: the tables.
+    """
+    with language_model(texts_of(texts)) as folder:
+        yield from transcribe(waves, SAMPLING_RATE, folder, number(machine))
 
 
 def transcribe(
