@@ -24,6 +24,8 @@ LAYERS = (
     {"benchmarks"},
     {"generation"},
     {"report"},
+    {"commands"},
+    {"__main__"},
 )
 HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}
 MODULES = sorted(PACKAGE.rglob("*.py"))
