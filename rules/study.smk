@@ -1,13 +1,14 @@
 """The study: questions that models answer which differ in one thing.
 
 Inputs: results/scores/{model}/{benchmark}.parquet, results/models/{model}/training.parquet
-Outputs: results/study/{question}.tsv, results/study.tsv
+Outputs: results/study/{question}.tsv, results/study.tsv, results/study.html
 """
 
 
 localrules:
     answer_question,
     collect_study,
+    draw_study,
 
 
 rule answer_question:
@@ -59,4 +60,31 @@ rule collect_study:
         machine=plan.machine(),
     shell:
         "python workflow_scripts/collect_study.py --answers {input.answers:q} --table {output.table:q}"
+        " --config {params.config:q} --machine {params.machine:q} --log {log:q}"
+
+
+rule draw_study:
+    """Draw the answers: one page, a row a question and a panel a benchmark."""
+    input:
+        table="results/study.tsv",
+        templates=plan.templates("report/study_templates"),
+        style="src/slamflow/report/page/templates/style.css",
+    output:
+        page="results/study.html",
+    log:
+        "results/logs/draw_study/study.log",
+    benchmark:
+        "results/timings/draw_study/study.tsv"
+    conda:
+        "../envs/slamflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        config=plan.block("draw_study"),
+        code=plan.code("draw_study"),
+        machine=plan.machine(),
+    shell:
+        "python workflow_scripts/draw_study.py --table {input.table:q} --page {output.page:q}"
         " --config {params.config:q} --machine {params.machine:q} --log {log:q}"

@@ -52,6 +52,11 @@ def answer(config: Config, question: str) -> dict[str, Any]:
             name: settings_of(config.benchmarks[name].metrics) for name in found.benchmarks
         },
         "lineage": {name: lineage(config, name) for name in models(config, question)},
+        "aligned": [
+            name
+            for name in trained(config, question)
+            if isinstance(config.models[name], AlignedModel)
+        ],
     }
 
 
