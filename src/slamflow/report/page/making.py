@@ -1,6 +1,5 @@
 """How it was made: the graph of rules, versions, commits, seeds and the config."""
 
-import json
 import re
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +14,7 @@ from slamflow.report.page.material import Material
 
 WIDTH, ROW, BOX, HEIGHT = 680, 62, 150, 32  # of the drawing and its boxes
 PASSING = 0.2  # width of a line that passes by, of a box
-BLOCK = re.compile(r"```json\n(.*?)\n```", re.DOTALL)
+ORIGIN = re.compile(r"^\| `(code|commit)` \| (\S+) \|$", re.MULTILINE)  # of a card
 CHECKOUT = Path(__file__).parents[4]
 PRIVATE = ("data_root",)  # of a machine, not of what was made
 
@@ -58,15 +57,8 @@ def _made(results: Path, model: str) -> dict[str, str] | None:
     path = results / "models" / model / "card.md"
     if not path.exists():
         return None
-    for text in BLOCK.findall(path.read_text(encoding="utf-8")):
-        try:
-            made = json.loads(text)
-        except ValueError:
-            continue
-        if isinstance(made, dict) and "code" in made:
-            code, commit = str(made["code"] or ""), str(made.get("commit") or "")
-            return {"model": model, "commit": commit, "code": code[:12]}
-    return None
+    said = dict(ORIGIN.findall(path.read_text(encoding="utf-8")))
+    return {"model": model, "commit": said.get("commit", ""), "code": said.get("code", "")[:12]}
 
 
 def _drawing(material: Material) -> dict[str, Any] | None:
