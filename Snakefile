@@ -45,6 +45,8 @@ include: "rules/tokeniser.smk"
 include: "rules/models.smk"
 include: "rules/preference.smk"
 include: "rules/evaluation.smk"
+include: "rules/voice.smk"
+include: "rules/generation.smk"
 include: "rules/study.smk"
 include: "rules/report.smk"
 

@@ -29,5 +29,6 @@ wildcard_constraints:
     tokeniser=plan.names("tokenisers"),
     mixture=plan.names("mixtures"),
     model=plan.names("models"),
+    vocoder=plan.names("vocoders"),
     benchmark=plan.names("benchmarks"),
     question=plan.names("questions"),

@@ -1,4 +1,4 @@
-"""Train a vocoder on the speech of one voice and its units; DeepSpeed launches its ranks."""
+"""Train a vocoder on speech and its units; DeepSpeed launches its ranks."""
 
 from pathlib import Path
 
@@ -8,11 +8,13 @@ from slamflow.vocoder import training
 
 
 def main() -> None:
-    parser = commandline.parser(__doc__, "codebook", "model", "state", several=("units", "speech"))
+    parser = commandline.parser(
+        __doc__, "codebook", "model", "state", several=("units", "speech", "pace")
+    )
     parser.add_argument("--code", required=True, help="digest of the code")
     args = parser.parse_args()
     folder: Path = args.model.parent
-    inputs = [*args.units, *args.speech, args.codebook]
+    inputs = [*args.units, *args.speech, *args.pace, args.codebook]
     label = f"train_vocoder {folder.name}"
     with logs.capture(args.log), RunState(args.state, args.config, inputs, args.code) as state:
         training.train(
@@ -24,6 +26,7 @@ def main() -> None:
             state,
             args.machine,
             label,
+            args.pace,
         )
 
 

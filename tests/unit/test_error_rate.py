@@ -1,14 +1,9 @@
 """The unit error rate, against another library's distances and by hand."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-import training_job
 from nltk.metrics import edit_distance
 
-from slamflow import files
-from slamflow.tables import units as units_table
 from slamflow.tokeniser import edits
 from slamflow.vocoder import error_rate
 
@@ -28,19 +23,3 @@ def test_the_rate_is_by_the_length_of_the_references() -> None:
     assert error_rate.unit_error_rate([(short, np.arange(10, 20))]) == 5.0
     with pytest.raises(ValueError, match="no units"):
         error_rate.unit_error_rate([])
-
-
-def test_measure_of_tables(tmp_path: Path) -> None:
-    documents = [[1, 2, 3, 4], [5, 6, 7], [8, 9]]
-    table = training_job.units_of(documents)
-    again = training_job.units_of([[1, 2, 3, 4], [5, 7], [8, 9]]).slice(0, 2)
-    paths = [tmp_path / f"{name}.parquet" for name in ("reference", "found")]
-    for path, content in zip(paths, (table, again), strict=True):
-        files.write_table(content, path, units_table.SCHEMA)
-    error_rate.measure(*paths, tmp_path / "m.json")
-    found = (tmp_path / "m.json").read_text().split()
-    assert (
-        found == '{ "unit_error_rate": 0.14285714285714285, "units": 7, "utterances": 2 }'.split()
-    )
-    with pytest.raises(ValueError, match=r"reference.parquet: d2 is not in .*found.parquet"):
-        error_rate.measure(*reversed(paths), tmp_path / "m.json")

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,16 @@ from slamflow.tables import continuations as continuations_table
 from slamflow.tables import speech as speech_table
 from slamflow.tables import units as units_table
 from slamflow.tables import voices as voices_table
+from slamflow.tokeniser import codebook as codebook_file
 from slamflow.tokeniser import units as units_stage
 from slamflow.training.rank import Place
 from slamflow.vocoder import error_rate, mel, mel_data, mel_task, vocoding
 
 HOP, CLUSTERS = 640, 8
+RATIO = HOP // mel.STEP
 ONE = {"threads": 1, "device": "cpu"}
 CONFIG: dict[str, Any] = {
+    "kind": "mel",
     "voice": "s0",
     "hours": None,
     "held_out": 0.1,
@@ -64,9 +68,9 @@ def data(trained_on: Path, units: Path, tmp_path_factory: pytest.TempPathFactory
     return folder
 
 
-def make(data: Path, folder: Path, **machine: int) -> mel_task.UnitsToMels:
+def make(data: Path, folder: Path, targets: Path, **machine: int) -> mel_task.UnitsToMels:
     place = Place(0, 1, "cpu", None, machine, "test")
-    return mel_task.UnitsToMels(CONFIG, CLUSTERS, HOP, "t", data, folder, place)
+    return mel_task.UnitsToMels(CONFIG, targets, data, folder, place)
 
 
 @pytest.fixture(scope="module")
@@ -93,13 +97,13 @@ def test_mels_are_torchaudios() -> None:
         norm="slaney",
         mel_scale="slaney",
     )
-    expected = transform(wave).clamp(min=mel.FLOOR).log().T[:100]
+    expected = transform(wave).clamp(min=mel.FLOOR).log().T[: 16_000 // mel.STEP]
     torch.testing.assert_close(mel.log_mel(wave), expected, rtol=0, atol=1e-4)
 
 
 def test_griffin_lim_gives_speech_with_these_mels() -> None:
     spoken, _ = speech_tables.speak(list("aiuoa_iu"), 110.0, np.random.default_rng(0))
-    samples = torch.from_numpy(spoken[: len(spoken) // 160 * 160])
+    samples = torch.from_numpy(spoken[: len(spoken) // mel.STEP * mel.STEP])
     wanted = mel.log_mel(samples)
     torch.manual_seed(1)
     wave = mel.wave(wanted)
@@ -110,7 +114,11 @@ def test_griffin_lim_gives_speech_with_these_mels() -> None:
     off = (mel.log_mel(wave) - wanted).abs().mean()
     other = (mel.log_mel(samples.flip(0)) - wanted).abs().mean()
     assert off < 0.5 and off < other / 3
-    assert [len(mel.wave(wanted[:size])) for size in (1, 2, 5)] == [160, 320, 800]
+    assert [len(mel.wave(wanted[:size])) for size in (1, 2, 5)] == [
+        mel.STEP,
+        2 * mel.STEP,
+        5 * mel.STEP,
+    ]
 
 
 def test_data_are_the_voices_units_with_their_mels(
@@ -125,26 +133,26 @@ def test_data_are_the_voices_units_with_their_mels(
     speech = {row["id"]: row for row in pq.read_table(trained_on).to_pylist()}
     assert len(found) == len(rows) > 5
     for index in range(len(found)):
-        taken, counts, mels = found.utterance(index, 4)
+        taken, counts, mels = found.utterance(index, RATIO)
         (row,) = (r for r in rows.values() if r["units"] == taken.tolist())
         assert row["durations"] == counts.tolist()
         wave = audio.read_audio(speech[row["id"]], None, 16_000)[: HOP * counts.sum()]
-        expected = mel.log_mel(torch.from_numpy(wave[: len(wave) // 160 * 160])).numpy()
-        np.testing.assert_allclose(mels[: len(expected) - 4], expected[:-4], atol=0.01)
+        expected = mel.log_mel(torch.from_numpy(wave[: len(wave) // mel.STEP * mel.STEP])).numpy()
+        np.testing.assert_allclose(mels[: len(expected) - RATIO], expected[:-RATIO], atol=0.01)
     few = prepare(tmp_path / "few", units, trained_on, hours=5 / 3600)
     assert 0 < len(few) < len(found)
-    assert few.utterance(0, 4)[0].tolist() == found.utterance(0, 4)[0].tolist()
+    assert few.utterance(0, RATIO)[0].tolist() == found.utterance(0, RATIO)[0].tolist()
     with pytest.raises(ValueError, match=r"voice: x speaks in none .* there are s0, s1"):
         prepare(tmp_path / "none", units, trained_on, voice="x")
     other = speech_tables.write(tmp_path / "other.parquet", 3, seed=5)
-    with pytest.raises(ValueError, match=r"u.parquet: u0-...: has no speech beside it"):
+    with pytest.raises(ValueError, match=r"u.parquet: u0-...: is not spoken in .*other"):
         prepare(tmp_path / "none", units, other)
 
 
-def test_loss_does_not_depend_on_micro_batches(data: Path, tmp_path: Path) -> None:
+def test_loss_does_not_depend_on_micro_batches(data: Path, targets: Path, tmp_path: Path) -> None:
     sums = []
     for size in (1, 2, 5):
-        task = make(data, tmp_path, micro_batch=size)
+        task = make(data, tmp_path, targets, micro_batch=size)
         task.model.eval()  # without dropout
         parts = [task.forward(task.model, part) for part in task.micro_batches(3)]
         sums.append([sum(float(part[name].detach()) for part in parts) for name in task.measures])
@@ -153,13 +161,13 @@ def test_loss_does_not_depend_on_micro_batches(data: Path, tmp_path: Path) -> No
     assert task.weight(3) == sum(lengths)
 
 
-def test_loss_is_the_mean_over_frames(data: Path, tmp_path: Path) -> None:
-    task = make(data, tmp_path)
+def test_loss_is_the_mean_over_frames(data: Path, targets: Path, tmp_path: Path) -> None:
+    task = make(data, tmp_path, targets)
     task.model.eval()
     measured = task.forward(task.model, np.array([0, 1]))
     far = late = 0.0
     for index in (0, 1):
-        taken, counts, mels = task.data.utterance(index, 4)
+        taken, counts, mels = task.data.utterance(index, RATIO)
         frames, sizes = (torch.tensor([n]) for n in (int(counts.sum()), len(taken)))
         frame_units = torch.from_numpy(np.repeat(taken, counts))[None]
         made, lasting = task.model(frame_units, frames, torch.from_numpy(taken)[None], sizes)
@@ -179,10 +187,10 @@ def test_training_learns_the_voice(
         assert np.mean([row[name] for row in log[-5:]]) < 0.7 * log[0][name]
     assert "held-out utterances" in (folder / "card.md").read_text()
     assert not (trained / "state" / "data").exists()
-    vocoder = vocoding.load(folder)
-    assert (vocoder.config.units, vocoder.config.hop, vocoder.config.voice) == (8, HOP, "s0")
+    vocoder = vocoding.load(folder, targets)
+    assert (vocoder.units, vocoder.config.hop, vocoder.config.voice) == (8, HOP, "s0")
     spoken, again = tmp_path / "s.parquet", tmp_path / "u.parquet"
-    vocoding.vocode_table({}, folder, targets, units, spoken, {**ONE, "micro_batch": 3})
+    vocoding.vocode_table({}, folder, targets, [units], spoken, {**ONE, "micro_batch": 3})
     rows, table = (
         pq.read_table(spoken, schema=speech_table.SCHEMA).to_pylist(),
         pq.read_table(units),
@@ -207,7 +215,7 @@ def test_the_same_units_give_the_same_speech_in_any_batch(
         path = tmp_path / f"{size}.parquet"
         machine = {**ONE, "micro_batch": size}
         config = {"durations": "predicted"}
-        vocoding.vocode_table(config, trained / "model", targets, few, path, machine)
+        vocoding.vocode_table(config, trained / "model", targets, [few], path, machine)
         made.append(files.sha256(path))
     assert made[0] == made[1]
 
@@ -222,9 +230,9 @@ def test_continuations_are_spoken_whole(trained: Path, targets: Path, tmp_path: 
     )
     path, spoken = tmp_path / "c.parquet", tmp_path / "s.parquet"
     files.write_table(table, path, continuations_table.SCHEMA)
-    vocoding.vocode_table({}, trained / "model", targets, path, spoken, ONE)
+    vocoding.vocode_table({}, trained / "model", targets, [path], spoken, ONE)
     expected = vocoding.vocode(
-        vocoding.load(trained / "model"), [np.array([1, 2, 3, 4, 5]), np.array([7])]
+        vocoding.load(trained / "model", targets), [np.array([1, 2, 3, 4, 5]), np.array([7])]
     )
     found = files.read_table(spoken, voices_table.SCHEMA).to_pylist()
     # the second is a prompt that nothing follows
@@ -236,22 +244,39 @@ def test_continuations_are_spoken_whole(trained: Path, targets: Path, tmp_path: 
     assert [row["role"] for row in found] == ["document", "document"]
 
 
-def test_vocoders_of_other_units(
-    trained: Path, targets: Path, units: Path, trained_on: Path, tmp_path: Path
+def test_the_units_of_another_codebook_are_spoken(
+    trained: Path, units: Path, trained_on: Path, tmp_path: Path
 ) -> None:
-    import hubert_trainings
-
+    """With 12 centroids of the same features instead of the 8 that it was trained with."""
     from slamflow.tokeniser import kmeans
 
-    config = {"features": "mfcc", "layer": 0, "frames": 1000, "seed": 2}
-    for clusters, message in (
-        (hubert_trainings.CLUSTERS, "was trained on units of another tokeniser"),
-        (9, "speaks 8 units of 640 samples, but those of .* are 9 of 640"),
+    config = {"features": "mfcc", "layer": 0, "frames": 1000, "seed": 2, "clusters": 12}
+    codebook, few, spoken, again = (tmp_path / name for name in ("c", "few", "spoken", "again"))
+    kmeans.fit(config, None, [trained_on], codebook, ONE)
+    units_stage.extract({"features": "mfcc"}, codebook, None, trained_on, few, ONE)
+    table = pq.read_table(few)
+    assert max(max(row) for row in table["units"].to_pylist()) == 11
+    files.write_table(table.slice(0, 10), few, units_table.SCHEMA)
+    vocoding.vocode_table({}, trained / "model", codebook, [few], spoken, ONE)
+    units_stage.extract({"features": "mfcc"}, codebook, None, spoken, again, ONE)
+    original, found = (pq.read_table(p)["units"].to_pylist() for p in (few, again))
+    pairs = [(np.array(a), np.array(b)) for a, b in zip(original, found, strict=True)]
+    shifted = [(a, b) for (a, _), (_, b) in zip(pairs, [*pairs[1:], pairs[0]], strict=True)]
+    assert error_rate.unit_error_rate(pairs) < 0.7 * error_rate.unit_error_rate(shifted)
+
+
+def test_units_of_other_features(trained: Path, targets: Path, units: Path, tmp_path: Path) -> None:
+    centroids, origin = codebook_file.read(targets)
+    other = tmp_path / "c.safetensors"
+    for change, said in (
+        ({"layer": 3}, "layer 0, but those of .*c.safetensors are of layer 3"),
+        ({"features": "hubert", "hubert": 64 * "a"}, "features mfcc, but .* of features hubert"),
     ):
-        path = tmp_path / f"{clusters}.safetensors"
-        kmeans.fit({**config, "clusters": clusters}, None, [trained_on], path, ONE)
-        with pytest.raises(ValueError, match=message):
-            vocoding.vocode_table({}, trained / "model", path, units, tmp_path / "s", ONE)
+        codebook_file.write(centroids, replace(origin, **change), other)
+        with pytest.raises(ValueError, match=f"model: speaks units of {said}; give a vocoder of"):
+            vocoding.load(trained / "model", other)
+    with pytest.raises(ValueError, match="speaks the units of any codebook; give the codebook"):
+        vocoding.load(trained / "model")
     table = pq.read_table(units).slice(0, 1).to_pylist()
     table[0]["units"][0] = 8
     strange = tmp_path / "u.parquet"
@@ -261,7 +286,7 @@ def test_vocoders_of_other_units(
     with pytest.raises(
         ValueError, match=r"u.parquet: u0-000 has unit 8; the vocoder knows units 0 to 7"
     ):
-        vocoding.vocode_table({}, trained / "model", targets, strange, tmp_path / "s", ONE)
+        vocoding.vocode_table({}, trained / "model", targets, [strange], tmp_path / "s", ONE)
     assert not (tmp_path / "s").exists()
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from slamflow.config import questions, reported
+from slamflow.config import generation, questions, reported, vocoders
 from slamflow.config.fields import settings_of
 from slamflow.config.schema import Config
 from slamflow.config.schema_models import AlignedModel, NgramModel, PretrainedModel
 
-NEURAL = {"vits", "fastspeech2", "kokoro", "ctc"}  # engines that a GPU speeds up
+NEURAL = {"vits", "fastspeech2", "kokoro", "ctc", "whisper"}  # engines that a GPU speeds up
 
 
 def block(config: Config, rule: str, wildcards: Any) -> dict[str, Any]:
@@ -23,7 +23,9 @@ def engines(config: Config, rule: str, wildcards: Any) -> list[str]:
 
 
 def engine(config: Config, rule: str, wildcards: Any) -> Any:
-    """The block of the engine that aligns or speaks a corpus."""
+    """The block of the engine that aligns or speaks a corpus, or hears continuations."""
+    if rule == "transcribe_speech":
+        return config.benchmarks[wildcards.benchmark].transcription
     corpus = _corpus(config, wildcards)
     if rule == "align_speech":
         return corpus.alignment
@@ -41,6 +43,16 @@ def evaluated(config: Config) -> list[tuple[str, str]]:
     for question in config.questions:
         pairs += questions.pairs(config, question)
     return list(dict.fromkeys(pairs))
+
+
+def scored(config: Config) -> list[tuple[str, str]]:
+    """Those of `evaluated` whose pairs are scored."""
+
+    def pairs(name: str) -> bool:
+        found = config.benchmarks[name]
+        return found.scored and config.corpora[found.corpus].source.holds == "pairs"
+
+    return [(model, name) for model, name in evaluated(config) if pairs(name)]
 
 
 def official(config: Config, task: str, split: str) -> str:
@@ -138,11 +150,15 @@ def _scoring(config: Config, wildcards: Any) -> dict[str, Any]:
 
 
 def _collected(config: Config, _: Any) -> dict[str, Any]:
-    pairs = evaluated(config)
+    pairs = scored(config)
     used = dict.fromkeys(benchmark for _, benchmark in pairs)
     models = {name: config.models[name] for name in dict.fromkeys(model for model, _ in pairs)}
     return {
         "evaluate": [[*pair] for pair in pairs],
+        "generated": [
+            [model, benchmark, generation.conventions(config, benchmark)]
+            for model, benchmark in generation.measured(config, evaluated(config))
+        ],
         "benchmarks": {name: settings_of(config.benchmarks[name].metrics) for name in used},
         "aligned": {
             name: model.base for name, model in models.items() if isinstance(model, AlignedModel)
@@ -208,6 +224,19 @@ _BLOCKS: dict[str, Callable[[Config, Any], dict[str, Any]]] = {
         config.benchmarks[w.benchmark].sampling  # type: ignore[arg-type]
     ),
     "score_ngrams": _scoring,
+    "transcribe_speech": lambda config, w: _engine(config, "transcribe_speech", w),
+    "judge_transcripts": lambda config, w: settings_of(
+        config.benchmarks[w.benchmark].judge  # type: ignore[arg-type]
+    ),
+    "measure_generation": lambda config, w: generation.block(config, w.benchmark),
+    "train_vocoder": lambda config, w: vocoders.trained(config, w.vocoder),
+    "convert_vocoder": lambda config, w: vocoders.converted(config, w.vocoder),
+    "vocode_units": lambda config, w: {"durations": "predicted"},
+    "resynthesise_speech": lambda config, w: {"durations": "given"},
+    "measure_vocoder": lambda config, w: {
+        **settings_of(config.vocoders[w.vocoder].quality),  # type: ignore[arg-type]
+        **_hubert(config, config.vocoders[w.vocoder].tokeniser),
+    },
     "write_submission": lambda config, w: {
         "convention": config.benchmarks[official(config, w.task, w.split)].metrics.convention
     },
@@ -234,7 +263,11 @@ _ENGINES: dict[str, Callable[[Config, Any], str]] = {
         if _corpus(config, w).source.kind == "parquet"
         else "corpora.recorded.audio"
     ),
+    "train_vocoder": lambda config, w: f"vocoder.{config.vocoders[w.vocoder].kind}_task",
     "align_speech": lambda config, w: f"alignment.{engine(config, 'align_speech', w).engine}",
+    "transcribe_speech": lambda config, w: (
+        f"generation.{engine(config, 'transcribe_speech', w).engine}"
+    ),
     "synthesise_speech": lambda config, w: (
         f"synthesis.{engine(config, 'synthesise_speech', w).engine}"
     ),

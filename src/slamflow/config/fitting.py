@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from slamflow.config import questions
+from slamflow.config import generation, questions, vocoders
 from slamflow.config.fitting_benchmarks import benchmarks
 from slamflow.config.fitting_units import Problem, has_text, huberts, tokenisers, without_phones
 from slamflow.config.inputs import Inputs
@@ -18,6 +18,8 @@ def misfits(config: Config, root: Path) -> Iterator[Problem]:
     yield from tokenisers(config, root)
     yield from _mixtures(config)
     yield from _models(config)
+    yield from vocoders.misfits(config)
+    yield from generation.misfits(config)
     yield from benchmarks(config)
     yield from questions.problems(config)
     if not config.evaluate and not config.questions:

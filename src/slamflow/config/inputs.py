@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from slamflow.config import blocks, questions, reported
+from slamflow.config import blocks, generation, questions, reported, vocoders
 from slamflow.config.schema import Config
 from slamflow.config.schema_models import (
     AlignedModel,
@@ -231,7 +231,8 @@ class Inputs:
     def scores(self) -> list[str]:
         """The score tables behind eval.tsv."""
         return [
-            f"{RESULTS}/scores/{model}/{benchmark}.parquet" for model, benchmark in self.evaluated()
+            f"{RESULTS}/scores/{model}/{benchmark}.parquet"
+            for model, benchmark in blocks.scored(self.config)
         ]
 
     def submitted(self, model: str, task: str, split: str) -> str:
@@ -280,6 +281,70 @@ class Inputs:
     def reported(self) -> list[str]:
         """The logs, cards and speech that the page of all results shows."""
         return reported.files(self.config, self.evaluated())
+
+    # vocoders
+
+    def vocoder(self, name: str) -> str:
+        """The weights of a vocoder."""
+        return vocoders.weights(self.config, name)
+
+    def vocoder_units(self, name: str) -> list[str]:
+        """The units that a vocoder learns to speak."""
+        found = self.config.vocoders[name]
+        return self.units(found.tokeniser, getattr(found, "corpora", []))
+
+    def vocoder_speech(self, name: str) -> list[str]:
+        """The speech that a vocoder learns."""
+        return self.speech(vocoders.spoken(self.config, name))
+
+    def vocoder_pace(self, name: str) -> list[str]:
+        """The speech whose pace the speech that a vocoder learns gets, if it is another's."""
+        return self.speech(vocoders.pace(self.config, name))
+
+    def released(self, vocoder: str) -> list[str]:
+        """The list of the download that a released vocoder is in, if it is in one."""
+        return _manifest(getattr(self.config.vocoders[vocoder], "download", None))
+
+    def measured(self, vocoder: str) -> list[str]:
+        """The corpora that a vocoder is measured with."""
+        quality = self.config.vocoders[vocoder].quality
+        return list(quality.corpora) if quality else []
+
+    # spoken continuations
+
+    def heard_words(self, benchmark: str) -> list[str]:
+        """The speech whose texts say which words may be heard in continuations, if any does."""
+        transcription = self.config.benchmarks[benchmark].transcription
+        return self.speech([text] if (text := getattr(transcription, "text", None)) else [])
+
+    def transcripts(self, model: str, benchmark: str) -> str:
+        """What is heard in a model's continuations."""
+        vocoder = self.config.benchmarks[benchmark].vocoder
+        return f"{RESULTS}/transcripts/{vocoder}/{model}/{benchmark}.parquet"
+
+    def judgements(self, model: str, benchmark: str) -> list[str]:
+        """What a judge says of a model's transcripts, if one is asked."""
+        judged = self.config.benchmarks[benchmark].judge is not None
+        return [f"{RESULTS}/judgements/{model}/{benchmark}.parquet"] if judged else []
+
+    def text_model(self, benchmark: str) -> list[str]:
+        """The weights of the model that reads transcripts, or the list of its download, if any."""
+        found = self.config.benchmarks[benchmark].perplexity
+        if found is None:
+            return []
+        return [self.model(found.lm)] if found.lm else _manifest(found.download)
+
+    def text_entries(self, benchmark: str) -> list[str]:
+        """The tokenizer of the model that reads transcripts, if it is trained here."""
+        found = self.config.benchmarks[benchmark].perplexity
+        return [self.codebook(self.tokeniser(found.lm))] if found and found.lm else []
+
+    def measures(self) -> list[str]:
+        """The measures of spoken continuations behind eval.tsv."""
+        return [
+            f"{RESULTS}/generation/{model}/{benchmark}.json"
+            for model, benchmark in generation.measured(self.config, self.evaluated())
+        ]
 
     def _models(self) -> list[str]:
         return list(dict.fromkeys(model for model, _ in self.evaluated()))

@@ -8,7 +8,7 @@ from slamflow.config.reading import closest, kind, read_yaml
 
 SECTIONS = (
     "downloads", "corpora", "synthesisers", "huberts", "tokenisers", "mixtures", "models",
-    "benchmarks", "questions",
+    "vocoders", "benchmarks", "questions",
 )  # fmt: skip
 COMMAND_LINE = "command line"
 CHOICES = ("budget", "arms")  # mappings that are replaced, not merged: their keys are one choice
@@ -22,6 +22,7 @@ WHOLE = {
     "tokenisers": ({"corpora", "features"}, {"hubert", "kmeans"}),
     "mixtures": ({"tokeniser"},),
     "models": ({"kind"},),
+    "vocoders": ({"kind"},),
     "benchmarks": ({"corpus"},),
     "questions": ({"arms"},),
 }

@@ -142,7 +142,7 @@ def _trait(thing: Any, key: str) -> str:
     if key == "aligned":
         return str(thing.alignment is not None)
     if key == "trained":
-        return str(thing.training is not None)
+        return str(getattr(thing, "training", None) is not None)
     if key == "measured":
         return str(thing.quality is not None)
     return str(getattr(thing, key))

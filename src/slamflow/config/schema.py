@@ -7,9 +7,11 @@ from pydantic import Field, model_validator
 from slamflow.config.fields import Block, Name, Positive, Seed, machine, reference, setting
 from slamflow.config.schema_corpora import Corpus
 from slamflow.config.schema_downloads import Download
+from slamflow.config.schema_generation import Judge, Perplexity, Transcription
 from slamflow.config.schema_models import Mixture, Model
 from slamflow.config.schema_study import Question
 from slamflow.config.schema_units import Hubert, Tokeniser
+from slamflow.config.schema_vocoders import Vocoder
 from slamflow.config.schema_voices import Synthesiser
 
 Some = Annotated[list[Name], Field(min_length=1)]
@@ -97,19 +99,44 @@ class Sampling(Block):
 
 
 class Benchmark(Block):
-    """A corpus of pairs, and how it is scored and averaged."""
+    """A corpus of pairs, and how it is scored and averaged; or of prompts, which are continued."""
 
-    corpus: Name = reference("corpora", is_about="pairs: positive and negative")
+    corpus: Name = reference(
+        "corpora", is_about="pairs (positive and negative), or what is only continued"
+    )
+    scored: bool = setting(True, is_about="false: pairs are continued, and not scored")
     scoring: Scoring = setting(Scoring(), is_about="how a model reads the items")
     metrics: Metrics = setting(Metrics(), is_about="how items are averaged")
     sampling: Sampling | None = setting(
         None, is_about="how models continue its items; null: they do not"
     )
+    vocoder: Name | None = reference(
+        "vocoders", None, is_about="what speaks the continuations; null: they stay units"
+    )
+    transcription: Transcription | None = setting(
+        None,
+        is_about="how their words are heard, which auto-BLEU and the share of empty transcripts are"
+        " taken of; null: they are not",
+    )
+    perplexity: Perplexity | None = setting(
+        None, is_about="GenPPL: the language model that reads the transcripts; null: none"
+    )
+    judge: Judge | None = setting(None, is_about="GPTScore: what judges them; null: nothing")
 
     @property
     def continued(self) -> bool:
         """Whether models continue its items."""
         return self.sampling is not None
+
+    @property
+    def transcribed(self) -> bool:
+        """Whether the words of continuations are heard."""
+        return self.transcription is not None
+
+    @property
+    def judged(self) -> bool:
+        """Whether a judge reads the transcripts."""
+        return self.judge is not None
 
     @property
     def crossed(self) -> bool:
@@ -137,6 +164,7 @@ class Config(Block):
     tokenisers: dict[Name, Tokeniser] = setting({}, is_about="speech to units")
     mixtures: dict[Name, Mixture] = setting({}, is_about="packed training rows")
     models: dict[Name, Model] = setting({}, is_about="language models of units and baselines")
+    vocoders: dict[Name, Vocoder] = setting({}, is_about="units to speech")
     benchmarks: dict[Name, Benchmark] = setting({}, is_about="what models are asked")
     evaluate: list[Evaluation] = setting([], is_about="which models meet which benchmarks")
     questions: dict[Name, Question] = setting({}, is_about="what a study asks: results/study.tsv")

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from slamflow import files, logs, workers
+from slamflow.tables import speech as speech_table
 from slamflow.tables import units as units_table
 from slamflow.tokeniser import utterances
 
@@ -99,8 +100,8 @@ def choose(
     """The utterances that are taken, in an order drawn by the seed.
 
     Args:
-        config: `voice`, the speaker whose utterances are taken; None takes all. `hours` of speech
-            at most, or None. `seed` draws which.
+        config: `voice`, the speaker in `speech` whose utterances are taken; None takes all.
+            `hours` of speech at most, or None. `seed` draws which.
         units, speech: tables of the same utterances, one by one.
         clusters: number of different units.
 
@@ -108,11 +109,8 @@ def choose(
         ValueError: the tables are not about the same utterances, the voice is in none of them,
             or units are of another tokeniser.
     """
-    found = _units(units, config.get("voice"), clusters)
+    found = _units(units, speech, config.get("voice"), clusters)
     drawn = utterances.drawn(speech, int(config.get("seed", 0)))
-    if missing := sorted(found.keys() - {(table, name) for _, table, name, _ in drawn}):
-        table, name = missing[0]
-        raise ValueError(f"{units[table]}: {name}: has no speech beside it; {files.REMAKE}")
     chosen, seconds = {}, 3600 * float(config.get("hours") or "inf")
     for _, table, name, duration in drawn:
         if (table, name) in found and seconds > 0:
@@ -141,6 +139,19 @@ def waves(
     Args:
         machine: `data_root`, `workers`, `threads`.
     """
+    for key, first, wave in whole_waves(chosen, speech, sampling_rate, machine, label):
+        samples = int(chosen[key].counts.sum()) * hop
+        yield first, np.pad(wave[:samples], (0, max(0, samples - len(wave))))
+
+
+def whole_waves(
+    chosen: Chosen,
+    speech: Sequence[Path],
+    sampling_rate: int,
+    machine: Mapping[str, Any],
+    label: str,
+) -> Iterator[tuple[tuple[int, str], int, np.ndarray]]:
+    """Key and first frame of each utterance, and its wave as it is; see `waves`."""
     sizes = [int(each.counts.sum()) for each in chosen.values()]
     firsts = dict(zip(chosen, np.cumsum([0, *sizes[:-1]]).tolist(), strict=True))
     progress, done = logs.Progress(f"{label} (data)", len(chosen), "utterances"), 0
@@ -149,20 +160,26 @@ def waves(
         names = {name for place, name in chosen if place == table}
         for row, wave in utterances.read(path, sampling_rate, root, names, workers=threads):
             key = table, row["id"]
-            samples = int(chosen[key].counts.sum()) * hop
-            yield firsts[key], np.pad(wave[:samples], (0, max(0, samples - len(wave))))
+            yield key, firsts[key], wave
             progress.update(done := done + 1)
 
 
-def _units(units: Sequence[Path], voice: str | None, clusters: int) -> Chosen:
+def _units(
+    units: Sequence[Path], speech: Sequence[Path], voice: str | None, clusters: int
+) -> Chosen:
     """The voice's utterances of which there are units."""
     found, voices = {}, set()
-    names = ("id", "speaker", "units", "durations")
-    for index, path in enumerate(units):
+    names = ("id", "units", "durations")
+    for index, (path, spoken) in enumerate(zip(units, speech, strict=True)):
+        heard = files.read_table(spoken, speech_table.SCHEMA, ("id", "speaker"))
+        speakers = dict(zip(heard["id"].to_pylist(), heard["speaker"].to_pylist(), strict=True))
         table = files.read_table(path, units_table.SCHEMA, names)
         for row in table.to_pylist():
-            voices.add(row["speaker"])
-            if voice not in (None, row["speaker"]) or not row["units"]:
+            if row["id"] not in speakers:
+                raise ValueError(f"{path}: {row['id']}: is not spoken in {spoken}; {files.REMAKE}")
+            speaker = speakers[row["id"]]
+            voices.add(speaker)
+            if voice not in (None, speaker) or not row["units"]:
                 continue
             if row["durations"] is None:
                 raise ValueError(f"{path}: {row['id']}: has no durations; give units of speech")
@@ -172,7 +189,7 @@ def _units(units: Sequence[Path], voice: str | None, clusters: int) -> Chosen:
                     f" {clusters}; {files.REMAKE}"
                 )
             said = np.array(row["units"]), np.array(row["durations"])
-            found[index, row["id"]] = Utterance(*said, row["speaker"])
+            found[index, row["id"]] = Utterance(*said, speaker)
     if not found:
         shown = ", ".join(sorted(map(str, voices))[:10])
         raise ValueError(f"voice: {voice} speaks in none of the corpora; there are {shown}")

@@ -83,6 +83,11 @@ class CodeHifigan(PreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         """Weights are torch's own until they are loaded."""
 
+    @property
+    def units(self) -> int:
+        """How many units it can speak."""
+        return int(self.config.units)
+
     def lasting(
         self, units: torch.Tensor, lengths: torch.Tensor, voices: torch.Tensor | None = None
     ) -> torch.Tensor:

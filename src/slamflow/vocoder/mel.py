@@ -1,4 +1,8 @@
-"""A light vocoder of one voice: units to log-mels by a small network, and Griffin-Lim to waves."""
+"""A light vocoder of one voice: units to log-mels by a small network, and Griffin-Lim to waves.
+
+The network reads the centroids of units, not their numbers. So it speaks the units of any codebook
+of the features that it was trained with.
+"""
 
 import functools
 
@@ -12,16 +16,19 @@ from slamflow.vocoder import durations
 
 KIND = "unit_mel"
 SAMPLING_RATE = 16_000  # Hz
-STEP = 160  # samples from mel to mel
-FFT = 1024  # samples of a window
+STEP = 128  # samples from mel to mel
+FFT = 512  # samples of a window: longer ones blur quick speech
 MELS = 80
 FLOOR = 1e-4  # of a mel's magnitude
-ITERATIONS = 60  # of Griffin-Lim
+ITERATIONS = 32  # of Griffin-Lim; twice as many gain little
 SEED = 0  # of its first phases
 
 
 class MelConfig(PreTrainedConfig):
-    """`units`, `hop` (samples a frame), `size`, `layers`, `mel_layers`, `kernel`, `voice`."""
+    """`features` (see `origins.features`), `hop` (samples a frame), `voice`, and the shape.
+
+    The shape is `size`, `layers`, `mel_layers` and `kernel`.
+    """
 
     model_type = KIND
 
@@ -42,14 +49,24 @@ class Block(nn.Module):
 
 
 class UnitMel(PreTrainedModel):
-    """Units to log-mels, and to durations."""
+    """Units to log-mels, and to durations.
+
+    Attributes:
+        mean, deviation: of the centroids that it was trained with, [dimension].
+        centroids: of the units that it is to speak, less the mean and over the deviation,
+            [units, dimension]; see `learn`.
+    """
 
     config_class = MelConfig
 
     def __init__(self, config: MelConfig) -> None:
         super().__init__(config)
         size, self.ratio = config.size, config.hop // STEP
-        self.embedding = nn.Embedding(config.units, size)
+        dimension = int(config.features["dimension"])
+        self.register_buffer("mean", torch.zeros(dimension))
+        self.register_buffer("deviation", torch.ones(dimension))
+        self.register_buffer("centroids", torch.empty(0, dimension), persistent=False)
+        self.enter = nn.Linear(dimension, size)
         self.blocks = nn.ModuleList(
             Block(size, config.kernel, 2 ** (i % 4)) for i in range(config.layers)
         )
@@ -65,10 +82,26 @@ class UnitMel(PreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         """Weights are drawn as torch draws them."""
 
+    @property
+    def units(self) -> int:
+        """How many units it can speak."""
+        return len(self.centroids)
+
+    def learn(self, centroids: torch.Tensor, first: bool = False) -> None:
+        """Speak the units of these centroids [units, dimension].
+
+        Args:
+            first: they are those to be trained with, which give `mean` and `deviation`.
+        """
+        if first:
+            self.mean = centroids.mean(0)
+            self.deviation = centroids.std(0).clamp(min=1e-6)
+        self.centroids = (centroids.to(self.mean) - self.mean) / self.deviation
+
     def lasting(self, units: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """ln(count + 1), [batch, n], of units without repeats [batch, n]."""
         there = durations.mask(lengths, units.shape[1])
-        found: torch.Tensor = self.lengths(self.embedding(units), there)
+        found: torch.Tensor = self.lengths(self.enter(self.centroids[units]), there)
         return found
 
     def mels(self, frames: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
@@ -78,7 +111,7 @@ class UnitMel(PreTrainedModel):
             lengths: frames of each utterance, [batch].
         """
         there = durations.mask(lengths, frames.shape[1])
-        hidden = self.embedding(frames)
+        hidden = self.enter(self.centroids[frames])
         for block in self.blocks:
             hidden = block(hidden, there)
         hidden = self.spread(hidden).unflatten(2, (self.ratio, -1)).flatten(1, 2)

@@ -1,4 +1,7 @@
-"""What a mel vocoder is trained on: the units of one voice, their durations, and their log-mels.
+"""What a mel vocoder is trained on: units, their durations, and the log-mels of one voice.
+
+The units may be those of other voices that say the same: then the mels are stretched phone by
+phone to their pace, and the vocoder learns to say in one voice what it hears in others.
 
 The mels lie in one file on disk, one utterance behind the other, whole frames of each. Frame t of
 the units begins at sample t × hop.
@@ -12,6 +15,8 @@ from typing import Any, Self
 import numpy as np
 import torch
 
+from slamflow import files
+from slamflow.tables import speech as speech_table
 from slamflow.vocoder import data, mel
 
 MELS = "mels.float16"
@@ -49,21 +54,21 @@ def prepare(
     identity: str,
     machine: Mapping[str, Any],
     label: str,
+    pace: Sequence[Path] = (),
 ) -> None:
     """Make the data in `folder`, unless they are there already.
 
     Args:
-        config: `voice`, the speaker whose utterances are taken; None takes all. `hours` of speech
-            at most, or None. `seed` draws which.
-        units, speech: tables of the same utterances, one by one.
-        clusters: number of different units.
+        config, units, speech, clusters: see `data.choose`.
         hop: samples a frame.
         identity: what the data are made from.
         machine: `data_root`, `workers`, `threads`.
+        pace: the speech that the units were made of, one table for each, where `speech` is another
+            voice's; both with phones.
 
     Raises:
-        ValueError: the tables are not about the same utterances, the voice is in none of them,
-            or units are of another tokeniser or have frames of no whole mels.
+        ValueError: see `data.choose`; frames have no whole mels; the phones of the same utterance
+            are not known or not the same.
     """
     if hop % mel.STEP:
         raise ValueError(
@@ -75,8 +80,60 @@ def prepare(
     ratio = hop // mel.STEP
     shape = (ratio * data.frames(chosen), mel.MELS)
     mels = np.memmap(folder / MELS, dtype=np.float16, mode="w+", shape=shape)
-    for first, wave in data.waves(chosen, speech, hop, mel.SAMPLING_RATE, machine, label):
-        made = mel.log_mel(torch.from_numpy(wave)).numpy()
-        mels[ratio * first : ratio * first + len(made)] = made
+    borders = _borders(pace, speech)
+    for key, first, wave in data.whole_waves(chosen, speech, mel.SAMPLING_RATE, machine, label):
+        count = ratio * int(chosen[key].counts.sum())
+        size = (-(-len(wave) // mel.STEP) if pace else count) * mel.STEP
+        padded = np.pad(wave[:size], (0, max(0, size - len(wave))))
+        made = mel.log_mel(torch.from_numpy(padded)).numpy()
+        if pace:
+            made = stretched(made, *borders[key], count)
+        mels[ratio * first : ratio * first + count] = made
     mels.flush()
     data.finish(folder, chosen, identity)
+
+
+def stretched(mels: np.ndarray, ours: np.ndarray, theirs: np.ndarray, count: int) -> np.ndarray:
+    """Log-mels [count, MELS] at our pace, of theirs [t, MELS], linearly interpolated.
+
+    Args:
+        ours, theirs: when the same phones begin, and the last one ends (s), [phones + 1].
+    """
+    times = np.arange(count) * mel.STEP / mel.SAMPLING_RATE
+    places = np.interp(times, ours, theirs) * mel.SAMPLING_RATE / mel.STEP
+    places = np.minimum(places, len(mels) - 1)
+    below = places.astype(int)
+    above = np.minimum(below + 1, len(mels) - 1)
+    share = (places - below)[:, None]
+    found: np.ndarray = (1 - share) * mels[below] + share * mels[above]
+    return found
+
+
+def _borders(
+    pace: Sequence[Path], speech: Sequence[Path]
+) -> dict[tuple[int, str], tuple[np.ndarray, np.ndarray]]:
+    """Key -> borders of the phones of an utterance in both voices, see `stretched`."""
+    found: dict[tuple[int, str], tuple[np.ndarray, np.ndarray]] = {}
+    for index, paths in enumerate(zip(pace, speech, strict=True)) if pace else ():
+        ours, theirs = (_phones(path) for path in paths)
+        for name in ours.keys() & theirs.keys():
+            (labels, mine), (others, their) = ours[name], theirs[name]
+            if labels != others:
+                raise ValueError(
+                    f"{paths[0]}: {name}: its phones are not those of {paths[1]}; give the same"
+                    " texts, spoken by voices of one language that know their phones"
+                )
+            found[index, name] = mine, their
+    return found
+
+
+def _phones(path: Path) -> dict[str, tuple[list[str], np.ndarray]]:
+    table = files.read_table(path, speech_table.SCHEMA, ("id", "phones"))
+    found = {}
+    for row in table.to_pylist():
+        if not row["phones"]:
+            raise ValueError(f"{path}: {row['id']}: its phones are not known; leave `speech` out")
+        labels = [phone["label"] for phone in row["phones"]]
+        ends = [phone["start"] for phone in row["phones"]] + [row["phones"][-1]["end"]]
+        found[row["id"]] = labels, np.array(ends)
+    return found

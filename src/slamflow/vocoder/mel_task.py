@@ -9,10 +9,11 @@ import pyarrow as pa
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
+from slamflow.tokeniser import codebook as codebook_file
 from slamflow.training import artefacts, order
 from slamflow.training.device import send
 from slamflow.training.rank import Place
-from slamflow.vocoder import durations, mel, mel_data
+from slamflow.vocoder import durations, mel, mel_data, origins
 
 MICRO_FRAMES = {"cpu": 2000, "cuda": 50_000}  # of a micro-batch, unless the machine says otherwise
 
@@ -31,9 +32,7 @@ class UnitsToMels:
     def __init__(
         self,
         config: Mapping[str, Any],
-        units: int,
-        hop: int,
-        tokeniser: str,
+        codebook: Path,
         data: Path,
         folder: Path,
         place: Place,
@@ -41,6 +40,8 @@ class UnitsToMels:
         training, shape = config["training"], config["architecture"]
         self.config, self.folder, self.device = config, folder, place.device
         self.origin, self.seed = place.origin, int(training.get("seed", 0))
+        centroids, origin = codebook_file.read(codebook)
+        hop = origins.hop(origin)
         self.data, self.ratio = mel_data.Data.open(data), hop // mel.STEP
         held_out = round(float(config.get("held_out", 0.0)) * len(self.data))
         self.examples = len(self.data) - held_out
@@ -51,14 +52,14 @@ class UnitsToMels:
             torch.manual_seed(self.seed)
             self.model = mel.UnitMel(
                 mel.MelConfig(
-                    units=units,
+                    features=origins.features(origin),
                     hop=hop,
-                    tokeniser=tokeniser,
                     voice=config.get("voice"),
                     sampling_rate=mel.SAMPLING_RATE,
                     **{key: int(shape[key]) for key in ("size", "layers", "mel_layers", "kernel")},
                 )
             )
+        self.model.learn(torch.from_numpy(centroids), first=True)
         with torch.no_grad():  # so that it begins with the voice's mean
             some = self.data.mels[: 1 << 16].astype(np.float32)
             self.model.project.bias.copy_(torch.from_numpy(some.mean(0)))

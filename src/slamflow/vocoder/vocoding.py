@@ -19,7 +19,7 @@ from slamflow.tables import voices as voices_table
 from slamflow.tokeniser import codebook as codebook_file
 from slamflow.tokeniser import convolutions
 from slamflow.training import device
-from slamflow.vocoder import durations, hifigan, mel
+from slamflow.vocoder import durations, hifigan, mel, origins
 
 KINDS: dict[str, Any] = {mel.KIND: mel.UnitMel, hifigan.KIND: hifigan.CodeHifigan}
 BATCH = {"cpu": 8, "cuda": 32}  # utterances, unless the machine says otherwise
@@ -27,11 +27,16 @@ ROWS = 256  # of a table in memory at once
 COPIED = ("item", "role", "group", "rendition")  # of a units table
 
 
-def load(folder: Path, device: str = "cpu") -> Any:
-    """The vocoder in `folder`, in eval mode.
+def load(folder: Path, codebook: Path | None = None, device: str = "cpu") -> Any:
+    """The vocoder in `folder`, in eval mode, ready to speak the units of a codebook.
+
+    Args:
+        codebook: kmeans.safetensors of the units' tokeniser; a vocoder of numbered units speaks
+            those that it knows without it, unchecked.
 
     Raises:
-        ValueError: it is none, or its weights are not what its config describes.
+        ValueError: it is none, its weights are not what its config describes, or it speaks other
+            units.
     """
     try:
         described = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
@@ -40,7 +45,15 @@ def load(folder: Path, device: str = "cpu") -> Any:
         raise ValueError(
             f"{folder}: holds no vocoder ({error!r}); a released one is converted first"
         ) from None
-    return pretrained.load(kind, Path(folder), device, name="vocoder")
+    vocoder = pretrained.load(kind, Path(folder), device, name="vocoder")
+    if kind is mel.UnitMel:
+        if codebook is None:
+            raise ValueError(f"{folder}: speaks the units of any codebook; give the codebook")
+        origins.check_features(vocoder.config.features, folder, codebook)
+        vocoder.learn(torch.from_numpy(codebook_file.read(codebook)[0]))
+    elif codebook is not None:
+        origins.check_units(vocoder.config, folder, codebook)
+    return vocoder
 
 
 @torch.inference_mode()
@@ -81,7 +94,7 @@ def lasting(
 
     Args and Raises: as for `vocode`.
     """
-    known, found = int(vocoder.config.units), []
+    known, found = int(vocoder.units), []
     for number, (each, count) in enumerate(zip(units, counts or [None] * len(units), strict=True)):
         strange = each[(each < 0) | (each >= known)]
         if len(strange) or not len(each):
@@ -100,12 +113,12 @@ def vocode_table(
     config: Mapping[str, Any],
     folder: Path,
     codebook: Path,
-    units: Path,
+    units: Sequence[Path],
     output: Path,
     machine: Mapping[str, Any],
     label: str = "vocode",
 ) -> None:
-    """Write the speech table of a units table, or of a table of continuations, in its order.
+    """Write the speech of units tables, or of a table of continuations, in their order.
 
     Of continuations, prompt and continuation are one utterance, repeats removed, the vocoder
     says how long its units last, and the table says when the prompt ends.
@@ -114,28 +127,29 @@ def vocode_table(
         config: `durations`: given (those of the units table) or predicted (by the vocoder).
         folder: of the vocoder.
         codebook: kmeans.safetensors of the units' tokeniser.
+        units: tables of one kind.
         machine: `device`, `threads`, `micro_batch` (utterances at once).
 
     Raises:
         ValueError: the vocoder belongs to another tokeniser; an utterance has no units.
     """
     place = device.prepare(machine)
-    vocoder = load(folder, place)
-    _check(vocoder, folder, codebook)
+    vocoder = load(folder, codebook, place)
     size = int(machine.get("micro_batch") or BATCH["cpu" if place == "cpu" else "cuda"])
     predicted = config.get("durations", "given") == "predicted"
-    table = _table(units)
+    tables = [_table(path) for path in units]
+    total = sum(table.num_rows for table in tables)
     second = vocoder.config.hop / convolutions.SAMPLING_RATE
-    schema = (voices_table if "prompt" in table.column_names else speech_table).SCHEMA
-    progress, done = logs.Progress(label, table.num_rows, "utterances"), 0
+    schema = (voices_table if "prompt" in tables[0].column_names else speech_table).SCHEMA
+    progress, done = logs.Progress(label, total, "utterances"), 0
     with files.writing_table(output, schema) as write:
-        for rows in _rows(table):
+        for path, rows in _all_rows(units, tables):
             spoken: dict[int, np.ndarray] = {}
             # of like length together; the table's order comes back below
             for part in _parts(sorted(range(len(rows)), key=lambda i: len(rows[i]["units"])), size):
                 taken = [rows[i] for i in part]
                 counts = [None if predicted else row["durations"] for row in taken]
-                names = [f"{units}: {row['id']}" for row in taken]
+                names = [f"{path}: {row['id']}" for row in taken]
                 said = [row["units"] for row in taken]
                 frames = lasting(vocoder, said, counts, names)
                 for row, count in zip(taken, frames, strict=True):
@@ -147,19 +161,6 @@ def vocode_table(
             write(pa.Table.from_pylist(made, schema=schema))
 
 
-def _check(vocoder: Any, folder: Path, path: Path) -> None:
-    origin, config = codebook_file.read(path)[1], vocoder.config
-    wanted = getattr(config, "tokeniser", None)  # of one trained here
-    hop = round(convolutions.SAMPLING_RATE / origin.frame_rate)
-    if (origin.clusters, hop) != (config.units, config.hop):
-        raise ValueError(
-            f"{folder}: speaks {config.units} units of {config.hop} samples, but those of {path}"
-            f" are {origin.clusters} of {hop}; give another vocoder"
-        )
-    if wanted is not None and wanted != files.sha256(path):
-        raise ValueError(f"{folder}: was trained on units of another tokeniser than {path}")
-
-
 def _table(path: Path) -> pa.Table:
     """A units table or one of continuations."""
     try:
@@ -167,6 +168,14 @@ def _table(path: Path) -> pa.Table:
     except (OSError, pa.ArrowException):
         continued = False  # what follows says what is wrong
     return files.read_table(path, (continuations_table if continued else units_table).SCHEMA)
+
+
+def _all_rows(
+    paths: Sequence[Path], tables: Sequence[pa.Table]
+) -> Iterator[tuple[Path, list[dict[str, Any]]]]:
+    for path, table in zip(paths, tables, strict=True):
+        for rows in _rows(table):
+            yield path, rows
 
 
 def _rows(table: pa.Table) -> Iterator[list[dict[str, Any]]]:
