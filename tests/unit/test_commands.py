@@ -1,9 +1,11 @@
 """The command `slamflow`, as one types it."""
 
+import functools
 import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -53,14 +55,18 @@ def fails(capfd: Terminal, *arguments: object) -> str:
     return line
 
 
+@functools.cache
+def opened_tokeniser(folder: Path, weights: Path) -> tuple[hubert.Hubert, torch.Tensor]:
+    encoder, centroids = tokenising.open_tokeniser(folder / "kmeans.safetensors", weights, ONE)
+    assert isinstance(encoder.hubert, hubert.Hubert)
+    return encoder.hubert, centroids
+
+
 def units_of(results: Results, path: Path) -> tuple[list[int], list[int]]:
     """Units and durations of one file, by itself and plainly."""
-    opened, centroids = tokenising.open_tokeniser(
-        results.tokeniser / "kmeans.safetensors", results.hubert, ONE
-    )
-    assert isinstance(opened.hubert, hubert.Hubert)
+    opened, centroids = opened_tokeniser(results.tokeniser, results.hubert)
     heard = audio.decode(audio.Recording("", path, None, None), 16_000)
-    [features] = hubert.features(opened.hubert, [torch.from_numpy(heard)], LAYER)
+    [features] = hubert.features(opened, [torch.from_numpy(heard)], LAYER)
     found = runs.runs(kmeans.assign(features, centroids).numpy())
     return found[0].tolist(), found[1].tolist()
 
@@ -80,6 +86,13 @@ def test_help_is_there_at_once() -> None:
         assert done.returncode == 0, done.stderr
         assert done.stdout.endswith("[]\n") and f"slamflow {' '.join(command)}" in done.stdout
         assert "example" in done.stdout
+
+
+def test_an_error_ends_with_status_2() -> None:
+    given = ["-m", "slamflow", "tokenise", "--tokeniser", "t", "a.wav", "--out", "u.csv"]
+    done = subprocess.run([sys.executable, *given], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith("slamflow tokenise: error: --out: u.csv should end in .tsv")
 
 
 def test_tokenise_gives_the_units_of_the_workflow(
@@ -148,9 +161,8 @@ def laid_out(folder: Path, members: list[tuple[Path, Path]], kind: str) -> Path:
     return folder
 
 
-def mean_likelihood(model: Path, units: list[int]) -> float:
+def mean_likelihood(network: Any, units: list[int]) -> float:
     """The mean of ln p a token, of one sequence by itself in float64."""
-    network = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float64).eval()
     tokens = torch.tensor([1, *(unit + 2 for unit in units), 1])
     with torch.no_grad():
         terms = network(tokens[None, :-1]).logits[0].log_softmax(-1)
@@ -160,9 +172,9 @@ def mean_likelihood(model: Path, units: list[int]) -> float:
 def test_score_is_that_of_each_recording_by_itself(
     results: Results, members: list[tuple[Path, Path]], tmp_path: Path, capfd: Terminal
 ) -> None:
+    network = AutoModelForCausalLM.from_pretrained(results.model, dtype=torch.float64).eval()
     expected = [
-        [mean_likelihood(results.model, units_of(results, path)[0]) for path in pair]
-        for pair in members
+        [mean_likelihood(network, units_of(results, path)[0]) for path in pair] for pair in members
     ]
     outcomes = [float(good > bad) for good, bad in expected[:-1]] + [0.5]
     assert 0 < np.mean(outcomes) < 1
@@ -262,7 +274,12 @@ def test_errors_are_one_line(results: Results, tmp_path: Path, capfd: Terminal) 
     (tmp_path / "text.wav").write_text("no audio")
     message = fails(capfd, "tokenise", *tokeniser, heard, tmp_path / "text.wav")
     assert f"{tmp_path / 'text.wav'}: cannot be used (cannot be decoded" in message
-    assert ".tsv, .jsonl" in fails(capfd, "tokenise", *tokeniser, heard, "--out", "units.csv")
+    short = tmp_path / "short.wav"
+    soundfile.write(short, np.ones(1000) / 2, 16_000)
+    assert "too short (0.06 s)" in fails(capfd, "tokenise", *tokeniser, short)
+    if not torch.cuda.is_available():
+        message = fails(capfd, "tokenise", *tokeniser, heard, "--device", "cuda")
+        assert "there is no GPU" in message
     message = fails(capfd, "tokenise", "--tokeniser", tmp_path / "gone", heard)
     assert "no such folder, and no repository of the hub (user/name)" in message
     message = fails(capfd, "tokenise", "--tokeniser", results.model, heard)

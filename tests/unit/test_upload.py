@@ -150,7 +150,7 @@ def test_a_hubert_of_the_hub_is_named(
         run(capfd, "upload", *given, "--repository", NAME)
         assert not any("hubert/" in name for name in hub.files)
         named = json.loads(hub.files["tokeniser/hubert.json"])
-        assert named == {"model": "people/hubert", "revision": None}
+        assert named == {"model": "people/hubert", "revision": other.commit}
         assert run(capfd, "tokenise", "--tokeniser", NAME, heard)[0] == units
 
 

@@ -31,8 +31,13 @@ def add(commands: Any) -> None:
     given("audio", type=Path, help="what is continued; of any rate and number of channels")
     given("out", type=Path, help="gets the speech: .wav or .flac")
     for name, kind, value, text in (
-        ("--seconds", float, 3.0, "how much of the file is the prompt; inf: all of it"),
-        ("--new-tokens", int, 150, "units of the continuation at most"),
+        (
+            "--seconds",
+            options.above_zero,
+            3.0,
+            "how much of the file is the prompt; inf: all of it",
+        ),
+        ("--new-tokens", options.positive, 150, "units of the continuation at most"),
         ("--temperature", float, 0.8, "what divides the logits; 0: always the likeliest unit"),
         ("--top-k", int, 25, "only so many likeliest units are drawn; 0: all"),
         ("--top-p", float, 1.0, "only the likeliest ones of this probability together are drawn"),
@@ -52,18 +57,23 @@ def run(args: argparse.Namespace) -> None:
     """
     if args.out.suffix.lower() not in (".wav", ".flac"):
         raise ValueError(f"{args.out}: should end in .wav or .flac")
+    from slamflow import logs
     from slamflow.commands import opening, speaking
 
     model = opening.model(args.model)
     tokeniser = opening.tokeniser(args.tokeniser, args.hubert, model)
     vocoder = speaking.folder(args.vocoder, model)
     prompt, continuation = _units(args, model, tokeniser)
-    speaking.speak(
+    seconds = speaking.speak(
         continuation if args.alone else [*prompt, *continuation],
         vocoder,
         tokeniser.codebook,
         args.out,
         options.machine_of(args),
+    )
+    logs.say(
+        f"{args.out}: {seconds:.1f} s; the prompt has {len(prompt)} units, what follows"
+        f" {len(continuation)}"
     )
 
 

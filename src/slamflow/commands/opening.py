@@ -128,11 +128,11 @@ def _hubert(place: Path, identity: str, given: str | None) -> tuple[Path, dict[s
         return hubert_places.weights(block, {}), None if Path(given).is_dir() else block
     results, named = place.parent.parent, _named(place)
     folders = [place / HUBERT, *sorted(results.glob("huberts/*")), *sorted(SHIPPED.glob("*"))]
-    if named.get("path"):
-        folders.append(results.parent / named["path"])
-    if named.get("download"):
+    if "data_root" in named:  # what the config has: below the checkout, or below data_root
         data = results.parent / Path(named["data_root"]).expanduser()
-        folders.append(data / pretrained.DOWNLOADS / named["download"])
+        download = Path(pretrained.DOWNLOADS, named.get("download") or "")
+        folders += [results.parent / (named.get("path") or ""), data / download]
+        folders += [root / (named.get("model") or "") for root in (results.parent, data)]
     for each in folders:
         weights = each / hubert_places.WEIGHTS
         if weights.is_file() and files.sha256(weights) == identity:
@@ -163,4 +163,4 @@ def _named(place: Path) -> dict[str, Any]:
         return {}
     run = yaml.safe_load(config.read_text(encoding="utf-8"))
     name = run.get("tokenisers", {}).get(place.name, {}).get("hubert")
-    return {"data_root": run.get("data_root"), **(run.get("huberts", {}).get(name) or {})}
+    return {"data_root": run.get("data_root") or ".", **(run.get("huberts", {}).get(name) or {})}

@@ -54,7 +54,25 @@ def machine(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="auto: a GPU if there is one (default)",
     )
-    parser.add_argument("--threads", type=int, metavar="N", help="of the processor (default: all)")
+    parser.add_argument(
+        "--threads", type=positive, metavar="N", help="of the processor (default: all)"
+    )
+
+
+def positive(text: str) -> int:
+    """A whole number above 0."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return number
+
+
+def above_zero(text: str) -> float:
+    """A number above 0, infinity too."""
+    number = float(text)
+    if not number > 0:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return number
 
 
 def machine_of(args: argparse.Namespace) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import torch
 
 from slamflow import files, logs, rejections
 from slamflow.commands.opening import Tokeniser
@@ -14,7 +15,8 @@ from slamflow.corpora.recorded import audio
 from slamflow.tables import speech as speech_table
 from slamflow.tokeniser import units
 
-WHOLE = {"folder": ".", "minimum": 0.0, "maximum": None}  # files are not cut
+# files are not cut; what is shorter may give no frame
+WHOLE = {"folder": ".", "minimum": 0.1, "maximum": None}
 ROOT = Path("/")
 
 
@@ -73,7 +75,13 @@ def speech(listed: pa.Table, root: Path, skip: bool = False) -> pa.Table:
 def unit_table(
     spoken: pa.Table, root: Path, tokeniser: Tokeniser, machine: Mapping[str, Any], scratch: Path
 ) -> Path:
-    """A units table of a speech table, in float32, in the folder `scratch`."""
+    """A units table of a speech table, in float32, in the folder `scratch`.
+
+    Raises:
+        ValueError: there is no GPU where one is asked for.
+    """
+    if machine["device"] == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda: there is no GPU that torch can use")
     speech, found = scratch / "speech.parquet", scratch / "units.parquet"
     files.write_table(spoken, speech, speech_table.SCHEMA)
     there = {**machine, "data_root": str(root)}

@@ -33,8 +33,8 @@ def folder(given: str | None, model: Path) -> Path:
 
 def speak(
     units: Sequence[int], vocoder: Path, codebook: Path, output: Path, machine: Mapping[str, Any]
-) -> None:
-    """Write what units sound like, 16 bits.
+) -> float:
+    """Write what units sound like, in 16 bits; returns its seconds.
 
     Args:
         units: integers [n]; repeats are removed.
@@ -50,6 +50,8 @@ def speak(
     said = np.asarray(units, dtype=np.int64)
     opened = vocoding.load(vocoder, codebook, prepare(machine))
     [wave] = vocoding.vocode(opened, [said[np.diff(said, prepend=-1) != 0]])
+    rate = int(opened.config.sampling_rate)
     with files.replacing(output) as temporary:
         kind = output.suffix[1:].upper()
-        soundfile.write(temporary, wave, opened.config.sampling_rate, format=kind, subtype="PCM_16")
+        soundfile.write(temporary, wave, rate, format=kind, subtype="PCM_16")
+    return len(wave) / rate

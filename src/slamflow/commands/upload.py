@@ -94,7 +94,8 @@ def _hubert(tokeniser: Any) -> dict[str, Path | bytes]:
     from slamflow.commands import opening
 
     if tokeniser.place is not None:
-        text = json.dumps(tokeniser.place, indent=2, sort_keys=True) + "\n"
+        commit = tokeniser.hubert.parent.name  # of the hub's cache; a branch may move
+        text = json.dumps({**tokeniser.place, "revision": commit}, indent=2, sort_keys=True) + "\n"
         return {f"{opening.TOKENISER}/{opening.REFERENCE}": text.encode()}
     if tokeniser.hubert is None:
         return {}
