@@ -150,6 +150,7 @@ rule collect_scores:
     input:
         scores=plan.scores(),
         qualities=plan.qualities(),
+        measures=plan.measures(),
         cards=plan.cards(),
     output:
         eval="results/eval.tsv",
@@ -170,7 +171,7 @@ rule collect_scores:
         machine=plan.machine(),
     shell:
         "python workflow_scripts/collect_scores.py --scores {input.scores:q} --qualities {input.qualities:q}"
-        " --eval {output.eval:q} --comparisons {output.comparisons:q}"
+        " --measures {input.measures:q} --eval {output.eval:q} --comparisons {output.comparisons:q}"
         " --config {params.config:q} --machine {params.machine:q} --log {log:q}"
 
 

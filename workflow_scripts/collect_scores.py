@@ -5,13 +5,19 @@ from slamflow.report import tables
 
 
 def main() -> None:
-    parser = commandline.parser(__doc__, "eval", "comparisons", several=("scores", "qualities"))
-    args = parser.parse_args()
+    several = ("scores", "qualities", "measures")
+    args = commandline.parser(__doc__, "eval", "comparisons", several=several).parse_args()
     with logs.capture(args.log):
-        # scores/{model}/{benchmark}.parquet and tokenisers/{tokeniser}/quality.json
-        scores = {(path.parent.name, path.stem): path for path in args.scores}
+        # scores/{model}/{benchmark}.parquet, generation/{model}/{benchmark}.json and
+        # tokenisers/{tokeniser}/quality.json
+        scores, measures = (
+            {(path.parent.name, path.stem): path for path in paths}
+            for paths in (args.scores, args.measures)
+        )
         qualities = {path.parent.name: path for path in args.qualities}
-        summary = tables.collect(args.config, scores, qualities, args.eval, args.comparisons)
+        summary = tables.collect(
+            args.config, scores, qualities, args.eval, args.comparisons, measures
+        )
         logs.say(summary)
 
 

@@ -18,7 +18,7 @@ def misfits(config: Config, root: Path) -> Iterator[Problem]:
     yield from tokenisers(config, root)
     yield from _mixtures(config)
     yield from _models(config)
-    yield from vocoders.misfits(config)
+    yield from vocoders.misfits(config, root)
     yield from generation.misfits(config)
     yield from benchmarks(config)
     yield from questions.problems(config)

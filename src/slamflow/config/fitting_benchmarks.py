@@ -16,9 +16,11 @@ def benchmarks(config: Config) -> Iterator[Problem]:
         models.setdefault(name, []).append(model)
     for name, benchmark in config.benchmarks.items():
         if config.corpora[benchmark.corpus].source.holds != "pairs":
-            problem = f"{benchmark.corpus} holds no pairs (positive and negative)"
-            yield ("benchmarks", name, "corpus"), problem
-        else:
+            if not benchmark.continued:
+                problem = f"{benchmark.corpus} holds no pairs (positive and negative): score those"
+                problem += " of another corpus, or add `sampling`"
+                yield ("benchmarks", name, "corpus"), problem
+        elif benchmark.scored:
             yield from _convention(config, name, benchmark, models.get(name, []))
             if benchmark.crossed:
                 yield from _crossing(config, name, benchmark, models.get(name, []))

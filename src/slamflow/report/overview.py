@@ -13,8 +13,8 @@ FAIR = (45.0, 55.0)  # percent, for models that cannot know the answer
 
 def default_rows(table: pd.DataFrame) -> pd.DataFrame:
     """The one row of each model on each benchmark that its default convention gives."""
-    spoken = ~table["benchmark"].str.startswith(unit_rows.UNITS)
-    return table[(table["default"] == "true") & (table["group"] == conventions.ALL) & spoken]
+    accuracies = table["metric"].str.endswith("accuracy")
+    return table[(table["default"] == "true") & (table["group"] == conventions.ALL) & accuracies]
 
 
 def overview(

@@ -13,6 +13,11 @@ or over all frames (`with-silence`, without intervals), `units_a_second`, and th
 `abx_within` and `abx_across` speakers (between 0 and 1, lower is better); n counts utterances.
 Speech without known phones has `units_a_second` only, that of one speaker no `abx_across`.
 
+Spoken continuations have `gen_ppl` (perplexity), `gpt_score` (1 to 5), `auto_bleu` and
+`empty_transcripts` (percent), without a chance; `convention` names whether the prompt counts, the
+temperature, the recogniser, and the language model or judge; `n` counts transcripts. Empty ones
+are left out of all but their own share; a value is missing where there are no others.
+
 `comparisons.tsv` has paired differences in points: of each aligned model and its base by every
 convention, then of all other pairs of trained models by the benchmark's default. `p` is that of a
 two-sided sign-flip test over clusters of items (`intervals.p_value`), not corrected for the number
@@ -26,7 +31,7 @@ import pandas as pd
 
 from slamflow import files
 from slamflow.benchmarks import conventions
-from slamflow.report import accuracies, overview, unit_rows
+from slamflow.report import accuracies, generated, overview, unit_rows
 
 COLUMNS = ["model", "benchmark", "group", "metric", "convention", "default"]
 COLUMNS += ["value", "ci_low", "ci_high", "n", "chance"]
@@ -40,17 +45,20 @@ def collect(
     qualities: Mapping[str, Path],
     output: Path,
     comparisons: Path,
+    measures: Mapping[tuple[str, str], Path] | None = None,
 ) -> str:
     """Write `eval.tsv` and `comparisons.tsv`.
 
     Args:
         config: `evaluate`: [[model, benchmark], …], the order of the rows;
             `benchmarks`: {name: {convention, average, cluster}} (their `metrics` blocks);
-            `aligned`: {model: base}; `orders`: {n-gram model: order}; `untrained`: [model, …].
+            `aligned`: {model: base}; `orders`: {n-gram model: order}; `untrained`: [model, …];
+            `generated`: see `generated.rows`.
         scores: the scores table of each (model, benchmark) in `evaluate`.
         qualities: `quality.json` of each tokeniser.
         output: path of `eval.tsv`.
         comparisons: path of `comparisons.tsv`.
+        measures: of the spoken continuations of each (model, benchmark) in `generated`.
 
     Returns:
         A summary for the terminal: the default row of each model on each benchmark, differences
@@ -66,12 +74,14 @@ def collect(
         cluster = config["benchmarks"][benchmark].get("cluster", "item")
         read[model, benchmark] = conventions.read(scores[model, benchmark], cluster)
     rows = [row for key in read for row in accuracies.rows(config, key, read[key])]
+    rows += generated.rows(config.get("generated", []), measures or {})
     rows += [row for name in qualities for row in unit_rows.rows(name, qualities[name])]
     table = pd.DataFrame(rows, columns=COLUMNS)
     differences = pd.DataFrame(accuracies.differences(config, read), columns=COMPARED)
     _write(table, output)
     _write(differences, comparisons)
     shown = overview.overview(table, differences, config.get("aligned", {}))
+    shown += generated.overview(table)
     return "\n\n".join([*shown, *overview.leaks(table, config)])
 
 

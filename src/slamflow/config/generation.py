@@ -1,0 +1,76 @@
+"""What is measured of continuations, and what cannot be."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from slamflow.config.schema import Benchmark, Config
+from slamflow.config.schema_generation import SphinxTranscription
+from slamflow.config.schema_models import NgramModel
+
+Pairs = list[tuple[str, str]]  # models and benchmarks
+Problem = tuple[tuple[str, ...], str]
+
+
+def measured(config: Config, evaluated: Pairs) -> Pairs:
+    """Those of the pairs whose continuations are measured; n-gram models continue nothing."""
+    return [
+        (model, name)
+        for model, name in evaluated
+        if config.benchmarks[name].transcription
+        and not isinstance(config.models[model], NgramModel)
+    ]
+
+
+def block(config: Config, benchmark: str) -> dict[str, Any]:
+    """The block of the measures; a text model that is trained here is an input."""
+    found = config.benchmarks[benchmark].perplexity
+    if found is None or found.lm:
+        return {"perplexity": None}
+    place = f"downloads/{found.download}" if found.download else found.model
+    return {"perplexity": {"model": place, "revision": found.revision}}
+
+
+def conventions(config: Config, benchmark: str) -> dict[str, str]:
+    """By which convention each metric of a benchmark is taken."""
+    found = config.benchmarks[benchmark]
+    assert found.sampling and found.transcription
+    heard = found.transcription
+    by = heard.engine if isinstance(heard, SphinxTranscription) else heard.model or heard.download
+    common = f"prompt {heard.prompt}, temperature {found.sampling.temperature:g}, {by}"
+    made = {"auto_bleu": common, "empty_transcripts": common}
+    if found.perplexity:
+        lm = found.perplexity.lm or found.perplexity.model or found.perplexity.download
+        made["gen_ppl"] = f"{common}, {lm}"
+    if found.judge:
+        made["gpt_score"] = f"{common}, {found.judge.model}"
+    return made
+
+
+def misfits(config: Config) -> Iterator[Problem]:
+    """The key's path and what is wrong with what it names."""
+    for name, benchmark in config.benchmarks.items():
+        path = ("benchmarks", name)
+        if benchmark.transcription and not benchmark.vocoder:
+            yield (*path, "transcription"), "has nothing to hear: name a `vocoder`"
+        for key in ("perplexity", "judge"):
+            if getattr(benchmark, key) and not benchmark.transcription:
+                yield (*path, key), "has nothing to read: add `transcription`"
+        yield from _unreadable(config, name, benchmark)
+
+
+def _unreadable(config: Config, name: str, benchmark: Benchmark) -> Iterator[Problem]:
+    from slamflow.config.fitting_units import has_text
+    from slamflow.config.inputs import Inputs
+
+    path, heard = ("benchmarks", name), benchmark.transcription
+    if isinstance(heard, SphinxTranscription) and not has_text(config.corpora[heard.text].source):
+        yield (*path, "transcription", "text"), f"the text of {heard.text} is not known"
+    asked = benchmark.judge.instructions if benchmark.judge else None
+    if asked and "{prompt}" in asked and heard and heard.prompt == "counted":
+        problem = "ask for {prompt}, which is only heard by itself with `prompt: given`"
+        yield (*path, "judge", "instructions"), problem
+    if benchmark.perplexity and (lm := benchmark.perplexity.lm):
+        features = config.tokenisers[Inputs(config).tokeniser(lm)].features
+        if isinstance(config.models[lm], NgramModel) or features != "bpe":
+            problem = f"{lm} is no text model: name one that is trained on `features: bpe`"
+            yield (*path, "perplexity", "lm"), problem
