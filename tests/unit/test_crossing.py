@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 from transformers import Qwen2ForCausalLM
 
 from slamflow import files
-from slamflow.benchmarks import conventions, crossing
+from slamflow.benchmarks import conventions, crossing, scoring
 from slamflow.lm.vocabulary import Interleaved
 from slamflow.report import tables
 from slamflow.tables import alignments as alignments_table
@@ -56,10 +56,11 @@ class Spoken:
         self.aligned = folder / "a/0000.parquet"
         for path, found, schema in (
             (self.speech, rows, speech_table.SCHEMA),
-            (self.units, rows, units_table.SCHEMA),
+            (self.units, rows, units_table.schema("float32", 1.0)),
             (self.aligned, aligned, alignments_table.SCHEMA),
         ):
-            files.write_table(pa.Table.from_pylist(found, schema), path, schema)
+            table = pa.Table.from_pylist(found, schema).replace_schema_metadata(schema.metadata)
+            files.write_table(table, path, schema)
         self.tokenizer, self.centroids = folder / "tokenizer.json", folder / "kmeans.safetensors"
         bpe.train({"vocabulary": 270}, [self.speech], self.tokenizer, {})
         origin = codebook.Origin("mfcc", 0, CLUSTERS, 2, RATE, "", 10, 0, centre=CENTRE)
@@ -135,6 +136,31 @@ def test_same_as_one_at_a_time_in_float64(spoken: Spoken, kinds: tuple[str, str]
         assert row["nll"] == pytest.approx(terms.sum(), rel=1e-5)
         assert row["prompt_nll"] == pytest.approx(terms[:prompt].sum(), rel=1e-5)
         assert row["end_nll"] == pytest.approx(terms[-1], rel=1e-4, abs=1e-5)
+
+
+def test_terms_of_heard_prompts_in_float64(spoken: Spoken) -> None:
+    """What is given, where all is heard: the units that end before the first word of its own."""
+    output, model = spoken.folder / "heard.parquet", spoken.folder / "model"
+    paths = ([spoken.units], output, {"device": "cpu"})
+    scoring.score({}, model, *paths, "x", [spoken.speech])
+    assert "conditional-mean" in conventions.read(output)
+    network = Qwen2ForCausalLM.from_pretrained(model).double().eval()
+    begins = {"a": 0.2 + 0.4 * 4, "b": 0.2 + 0.4 * 2, "c": 0.2 + 0.4 * 5}  # s
+    for row in files.read_table(output, scores_table.SCHEMA).to_pylist():
+        spans = [
+            (unit, len(list(frames)))
+            for unit, frames in itertools.groupby(spoken.frames[row["id"]])
+        ]
+        ends = np.cumsum([length for _, length in spans]) / RATE
+        prompt = int((ends <= begins[row["item"]] + 0.5 / RATE).sum())
+        tokens = torch.tensor([[1, *(int(unit) + 2 for unit, _ in spans), 1]])
+        with torch.no_grad():
+            chances = network(tokens).logits[0].log_softmax(-1)
+        terms = np.array([-chances[at, token].item() for at, token in enumerate(tokens[0, 1:])])
+        assert (row["tokens"], row["prompt_tokens"]) == (len(terms), prompt)
+        assert 0 < prompt < len(terms) - 1
+        assert row["prompt_nll"] == pytest.approx(terms[:prompt].sum(), rel=1e-5)
+        assert row["nll"] == pytest.approx(terms.sum(), rel=1e-5)
 
 
 def test_words_of_alignments_are_those_of_the_speech(spoken: Spoken, tmp_path: Path) -> None:

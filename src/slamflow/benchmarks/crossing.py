@@ -82,7 +82,8 @@ def score(
             if key not in parts:
                 raise ValueError(
                     f"{path}: row {row} (`{key}`): the words of its item's two members are not"
-                    " known; give the corpus an `alignment` that finds words"
+                    " known; give the corpus an `alignment` that finds words, or see in"
+                    " results/alignments/ why this one has none"
                 )
             if frames is None:
                 raise ValueError(
