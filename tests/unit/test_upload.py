@@ -4,10 +4,12 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 import torch
+import yaml
 from huggingface_hub import ModelCard, constants
 from loopback import Hub, serving
 from loopback_upload import Bucket, UploadHub
@@ -28,10 +30,35 @@ ROWS = [
     ["other", "lexical", "all", "accuracy", "slamkit-mean", "true", "51.0", "47.0", "55.0", "400"],
 ]
 
+RUN: dict[str, Any] = {
+    "downloads": {
+        "ls": {"kind": "huggingface", "type": "dataset", "repository": "people/speech"},
+        "lm": {"kind": "huggingface", "type": "model", "repository": "people/text-lm"},
+        "tar": {"kind": "archive", "archives": []},
+    },
+    "corpora": {
+        "a": {"source": {"kind": "parquet", "download": "ls"}},
+        "b": {"source": {"kind": "audio", "download": "tar"}},
+        "c": {"source": {"kind": "generated"}},
+    },
+    "mixtures": {"all": {"corpora": ["a", "b", "c"]}},
+    "models": {
+        "slm": {
+            "kind": "pretrain",
+            "mixture": "all",
+            "twist": {"model": None, "download": "lm"},
+        },
+        "hub": {"kind": "pretrain", "mixture": "all", "twist": {"model": "x/y"}},
+        "tiny": {"kind": "align", "base": "slm", "corpus": "a"},
+        "cold": {"kind": "pretrain", "mixture": "all", "twist": None},
+    },
+}
+
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     made = make(tmp_path_factory.mktemp("checkout"))
+    (made.root / "run_config.yaml").write_text(yaml.safe_dump(RUN))
     table = pd.DataFrame([[*row, "50"] for row in ROWS], columns=COLUMNS)
     table.to_csv(made.root / "eval.tsv", sep="\t", index=False)
     return made
@@ -105,6 +132,7 @@ def test_the_card_on_the_hub(hub: UploadHub, results: Results, capfd: Terminal) 
         "audio-to-audio",
         "tiny-slm",
     )
+    assert (data.datasets, data.base_model) == (["people/speech"], "people/text-lm")
     found = {(each.dataset_config, each.metric_value) for each in data.eval_results}
     assert found == {("all", 75.7), ("5-19", 74.7)}
     assert "| lexical | all | accuracy | slamkit-mean | 75.7 [72.2, 79.0] | 400 |" in text
@@ -155,30 +183,7 @@ def test_a_hubert_of_the_hub_is_named(
 
 
 def test_lineage_follows_the_config_of_the_run() -> None:
-    run_config = {
-        "downloads": {
-            "ls": {"kind": "huggingface", "type": "dataset", "repository": "people/speech"},
-            "lm": {"kind": "huggingface", "type": "model", "repository": "people/text-lm"},
-            "tar": {"kind": "archive", "archives": []},
-        },
-        "corpora": {
-            "a": {"source": {"kind": "parquet", "download": "ls"}},
-            "b": {"source": {"kind": "audio", "download": "tar"}},
-            "c": {"source": {"kind": "generated"}},
-        },
-        "mixtures": {"all": {"corpora": ["a", "b", "c"]}},
-        "models": {
-            "slm": {
-                "kind": "pretrain",
-                "mixture": "all",
-                "twist": {"model": None, "download": "lm"},
-            },
-            "hub": {"kind": "pretrain", "mixture": "all", "twist": {"model": "x/y"}},
-            "dpo": {"kind": "align", "base": "slm", "corpus": "a"},
-            "cold": {"kind": "pretrain", "mixture": "all", "twist": None},
-        },
-    }
-    expected = {"slm": "people/text-lm", "dpo": "people/text-lm", "hub": "x/y", "cold": None}
+    expected = {"slm": "people/text-lm", "tiny": "people/text-lm", "hub": "x/y", "cold": None}
     for model, base in expected.items():
-        assert readme.lineage(run_config, model) == (["people/speech"], base)
-    assert readme.lineage(run_config, "gone") == ([], None)
+        assert readme.lineage(RUN, model) == (["people/speech"], base)
+    assert readme.lineage(RUN, "gone") == ([], None)

@@ -1,6 +1,7 @@
 """Models and tokenisers as a command line names them: folders, or repositories of the hub."""
 
 import json
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,7 @@ def folder(given: str) -> Path:
     Raises:
         ValueError: it is neither.
     """
-    return pretrained.fetch(_block(given), {})
+    return Path(os.path.abspath(pretrained.fetch(_block(given), {})))  # `.` has a name, too
 
 
 def units_of(folder: Path) -> vocabulary.Layout:

@@ -130,7 +130,7 @@ def _table(rows: list[dict[str, str]]) -> str:
         "|---|---|---|---|---|---|",
     ]
     for row in rows:
-        value = f"{row['value']} [{row['ci_low']}, {row['ci_high']}]"
+        value = row["value"] + (f" [{row['ci_low']}, {row['ci_high']}]" if row["ci_low"] else "")
         cells = [row[name] for name in ("benchmark", "group", "metric", "convention")]
         lines.append(f"| {' | '.join([*cells, value, row['n']])} |")
     return "\n".join(lines)

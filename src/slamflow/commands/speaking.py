@@ -25,8 +25,10 @@ def folder(given: str | None, model: Path) -> Path:
         ValueError: there is none.
     """
     if given is None:
-        own = model / opening.VOCODER
-        return own if own.is_dir() else DEFAULT
+        for own in (model / opening.VOCODER, DEFAULT):
+            if own.is_dir():
+                return own
+        raise ValueError("--vocoder: is needed, since neither the model nor Slamflow brings one")
     found = opening.folder(given)
     return found / opening.VOCODER if (found / opening.VOCODER).is_dir() else found
 
