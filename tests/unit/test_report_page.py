@@ -15,7 +15,7 @@ import speech_tables
 
 from slamflow.config import blocks
 from slamflow.config.load import load
-from slamflow.report import tables
+from slamflow.report import scaling_law, tables
 from slamflow.report.page import costs, material, tracks, writing
 
 ROOT = Path(__file__).parents[2]
@@ -244,17 +244,22 @@ def test_beside_published_ones(results: Path, tmp_path: Path) -> None:
     page = write(tmp_path, official=OFFICIAL, spoken=[])
     text = page.text[page.text.index('<section id="beside">') :]
     beside = Page(text[: text.index("</section>") + 10])
-    cells = {(row[0], row[1].split(" ")[0]): row for row in beside.cells()}
-    assert cells["Slam", "82.04"][2:] == ["slamkit-mean", "1 A5000-day", "arXiv 2502.15814"]
+    cells = {(row[0], row[2].split(" ")[0]): row for row in beside.cells()}
+    slam = cells["Slam", "82.04"]
+    assert slam[3:] == ["slamkit-mean", "1 A5000-day", "", "arXiv 2502.15814"]
     assert ("tiny", "71.2") in cells and ("tiny", "55.5") in cells and ("tiny", "56.6") in cells
     # another convention, another average, and what is no language model of speech
     assert not {("tiny", "73.0"), ("tiny", "54.4"), ("bigram", "51.0")} & cells.keys()
     # an aligned model's compute is that of its base, too
     products = 27 * 32 + 2 * (2 * 32 * 32 + 2 * 16 * 32 + 3 * 32 * 64)
     spent = 6 * products * small_report.STEPS * (small_report.TOKENS + 16 * 125.2)
-    assert float(cells["tiny-dpo", "72.4"][3].split()[0]) == pytest.approx(spent, rel=0.05)
+    ours = cells["tiny-dpo", "72.4"]
+    assert float(ours[4].split()[0]) == pytest.approx(spent, rel=0.05)
+    predicted = scaling_law.predicted("tSC", spent)
+    assert ours[5] == f"{predicted:.1f} (extrapolated)" and ours[3] == "slamkit-mean, accuracy"
     figures = [str(a["aria-label"]) for tag, a in beside.tags if tag == "svg"]
-    assert len(figures) == 2 and "Slam 82.04 %" in figures[0] and "tiny" in figures[0]
+    assert len(figures) == 2 and f"{slam[1]} Slam 82.04 %" in figures[0]
+    assert f"{ours[1]} tiny-dpo 72.4 %" in figures[0] and "54.4" not in figures[1]
     assert "extrapolated: no data" in beside.said
 
 

@@ -1,10 +1,13 @@
 """Beside published results: only where benchmark, split and convention are the same."""
 
+from collections.abc import Mapping
+from string import ascii_lowercase
 from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
 
+from slamflow.report import scaling_law
 from slamflow.report.page import costs, published, teaser
 from slamflow.report.page.material import Material, records
 
@@ -23,27 +26,65 @@ def build(material: Material) -> dict[str, Any] | str:
         return NONE
     theirs = published.read()
     spent = {name: compute(material, name) for name in material.block["models"]}
-    parts = []
-    for key, rows in ours.groupby(["set", "split"], sort=False):
-        found, split = map(str, key)
-        conventions = list(dict.fromkeys(rows["convention"]))
-        parts.append(
-            {
-                "title": published.TITLES[found] + (f", {split}" if split else ""),
-                "set": found,
-                "svg": teaser.draw(found, split, rows, spent, theirs),
-                "ours": records(rows),
-                "theirs": records(theirs[theirs[found] != ""]),
-                "conventions": conventions,
-            }
-        )
+    parts = [
+        _part(str(key[0]), str(key[1]), records(rows), spent, records(theirs))
+        for key, rows in ours.groupby(["set", "split"], sort=False)
+    ]
     return {
         "parts": parts,
-        "spent": {name: flop for name, flop in spent.items() if flop},
         "generated": _generated(material),
         "theirs": records(theirs[theirs["gen_ppl"] != ""]),
         "sources": list(dict.fromkeys(theirs["source"])),
     }
+
+
+def _part(
+    found: str,
+    split: str,
+    ours: list[dict[str, str]],
+    spent: Mapping[str, float | None],
+    theirs: list[dict[str, str]],
+) -> dict[str, Any]:
+    """The figure and the rows of the table of one set; models of the figure have a mark there."""
+    title = published.TITLES[found] + (f", {split}" if split else "")
+    points, rows = [], []
+    for place, row in enumerate(ours):
+        flop, mark = spent.get(row["model"]), ascii_lowercase[place % len(ascii_lowercase)]
+        if flop:
+            points.append(teaser.Point(mark, row["model"], flop, float(row["value"]), "ours"))
+        rows.append(
+            {
+                "mark": mark if flop else "",
+                "model": row["model"],
+                "score": f"{row['value']} [{row['ci_low']}, {row['ci_high']}]",
+                "convention": f"{row['convention']}, {row['metric'].replace('_', ' ')}",
+                "compute": f"{flop:.1e} FLOP".replace("e+", "e") if flop else "",
+                "law": _law(found, flop) if flop else "",
+                "source": "this run",
+            }
+        )
+    for row in theirs:
+        if not row[found]:
+            continue
+        flop, mark = (
+            published.flop(row["parameters"], row["tokens"]),
+            str(len(rows) + 1 - len(ours)),
+        )
+        if flop:
+            kind = "slamkit" if row["convention"] == "slamkit-mean" else "other"
+            points.append(teaser.Point(mark, row["model"], flop, float(row[found]), kind))
+        rows.append({**row, "mark": mark if flop else "", "score": row[found], "law": ""})
+    return {
+        "title": title,
+        "set": found,
+        "svg": teaser.draw(found, title, points),
+        "rows": rows,
+    }
+
+
+def _law(found: str, flop: float) -> str:
+    score = f"{scaling_law.predicted(found, flop):.1f}"
+    return f"{score} (extrapolated)" if scaling_law.extrapolated(flop) else score
 
 
 def _ours(material: Material) -> pd.DataFrame:

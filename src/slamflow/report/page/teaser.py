@@ -1,59 +1,71 @@
 """The paper's teaser figure: score against training compute, with the scaling law's prediction."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from slamflow.report import scaling_law
-from slamflow.report.page import published
 from slamflow.report.page.figures import COLOURS, QUIET, drawing, svg
-from slamflow.report.page.material import records
 
 LAW, OURS, SLAM = COLOURS[2], COLOURS[0], COLOURS[1]
+WIDTH, HEIGHT = 5.6, 4.4  # inches
+# where a point's mark may stand, in points beside it: the first that is free is taken
+AROUND = ((5, 3), (-5, 3), (5, -10), (-5, -10), (0, 8), (0, -15), (13, -3), (-13, -3))
+NEAR = 11.0  # points from the middle of a mark that no other one may stand in
 
 
-def draw(
-    found: str,
-    split: str,
-    ours: pd.DataFrame,
-    spent: Mapping[str, float | None],
-    theirs: pd.DataFrame,
-) -> Any:
+@dataclass(frozen=True)
+class Point:
+    """A model in the figure.
+
+    Attributes:
+        mark: what stands beside it; the table below says whose it is.
+        name: of the model.
+        flop: of its training.
+        score: percent.
+        kind: `ours`, `slamkit` or `other`, by whose convention it is scored.
+    """
+
+    mark: str
+    name: str
+    flop: float
+    score: float
+    kind: str
+
+
+def draw(found: str, title: str, points: Sequence[Point]) -> Any:
     """Published systems, the best that the law predicts at each compute, and our models.
 
     Args:
-        found: one of `published.SETS`, with its `split`, if it has any.
-        ours: rows of eval.tsv.
-        spent: the FLOP of each of our models, where known.
-        theirs: `published.read()`.
+        found: one of `published.SETS`.
+        title: of the set, with its split if it has any.
     """
-    points = []  # FLOP, score, label, colour, marker
-    for row in records(theirs):
-        flop = published.flop(row["parameters"], row["tokens"])
-        if flop and row[found]:
-            slamkit = row["convention"] == "slamkit-mean"
-            points.append((flop, float(row[found]), row["model"], SLAM if slamkit else QUIET, "o"))
-    for row in records(ours):
-        if flop := spent.get(row["model"]):
-            label = f"{row['model']} ({row['convention']})"
-            points.append((flop, float(row["value"]), label, OURS, "D"))
-    with drawing(6.4, 4.6) as figure:
+    looks = {"ours": (OURS, "D"), "slamkit": (SLAM, "o"), "other": (QUIET, "o")}
+    with drawing(WIDTH, HEIGHT) as figure:
         axes = figure.subplots()
-        _law(axes, found, [point[0] for point in points])
-        for flop, score, label, colour, marker in points:
-            axes.plot(flop, score, marker, color=colour, markersize=6 if marker == "o" else 7)
-            axes.annotate(
-                label, (flop, score), (4, 3), textcoords="offset points", fontsize=7, color=colour
-            )
+        _law(axes, found, [point.flop for point in points])
+        for point in points:
+            colour, marker = looks[point.kind]
+            axes.plot(point.flop, point.score, marker, color=colour, markersize=5.5)
         axes.set_xscale("log")
-        axes.margins(x=0.16)
         axes.set_xlabel("training compute, 6 N D (FLOP)")
-        axes.set_ylabel(f"{published.TITLES[found]}{', ' + split if split else ''} (%)")
+        axes.set_ylabel(f"{title} (%)")
         axes.legend(loc="upper left")
-        said = "; ".join(f"{name} {score:g} % at {at:.1e} FLOP" for at, score, name, *_ in points)
-        name = f"teaser-{found}-{split or 'all'}"
+        for point, offset in zip(points, _offsets(axes, points), strict=True):
+            axes.annotate(
+                point.mark,
+                (point.flop, point.score),
+                offset,
+                textcoords="offset points",
+                fontsize=8,
+                ha={-1: "right", 0: "center", 1: "left"}[int(np.sign(offset[0]))],
+                color=looks[point.kind][0],
+            )
+        said = "; ".join(f"{p.mark} {p.name} {p.score:g} % at {p.flop:.1e} FLOP" for p in points)
+        name = f"teaser-{found}-{title.split(', ')[-1].replace(' ', '-')}"
         return svg(figure, name, f"Score against training compute: {said}.")
 
 
@@ -67,3 +79,24 @@ def _law(axes: Any, found: str, flop: list[float]) -> None:
     below = np.append(np.flatnonzero(~inside), np.flatnonzero(inside)[:1])
     axes.plot(grid[below], scores[below], color=LAW, linestyle=":", label="extrapolated: no data")
     axes.axhline(scaling_law.CHANCE, color=QUIET, linestyle="--", linewidth=1)
+
+
+def _offsets(axes: Any, points: Sequence[Point]) -> list[tuple[int, int]]:
+    """Where each mark stands beside its point, so that few lie upon each other."""
+    (low, high), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    width, height = 72 * 0.85 * WIDTH, 72 * 0.85 * HEIGHT
+    places = [
+        (
+            width * math.log(point.flop / low) / math.log(high / low),
+            height * (point.score - bottom) / (top - bottom),
+        )
+        for point in points
+    ]
+    taken, found = list(places), []
+    for x, y in places:
+        middles = [(x + dx + math.copysign(4, dx) * (dx != 0), y + dy + 3) for dx, dy in AROUND]
+        free = [min(math.dist(middle, other) for other in taken) for middle in middles]
+        best = next((n for n, room in enumerate(free) if room > NEAR), int(np.argmax(free)))
+        taken.append(middles[best])
+        found.append(AROUND[best])
+    return found
