@@ -20,6 +20,7 @@ from slamflow import audio, files
 from slamflow.config.fields import settings_of
 from slamflow.config.schema_vocoders import HifiganVocoder
 from slamflow.tables import training as training_table
+from slamflow.tables import units as units_table
 from slamflow.tokeniser import units as units_stage
 from slamflow.training.rank import Place
 from slamflow.vocoder import discriminators, hifigan, hifigan_data, hifigan_task, vocoding
@@ -75,10 +76,12 @@ def many(trained_on: Path, units: Path, tmp_path_factory: pytest.TempPathFactory
     return prepare(tmp_path_factory.mktemp("data") / "d", units, trained_on, voices="many")
 
 
-def make(data: Path, machine: dict[str, Any] | None = None, **changes: Any) -> Any:
+def make(
+    data: Path, machine: dict[str, Any] | None = None, tokeniser: str = "t", **changes: Any
+) -> Any:
     place = Place(0, 1, "cpu", None, machine or {}, "test")
     config = {**CONFIG, **changes}
-    return hifigan_task.UnitsToWaves(config, CLUSTERS, HOP, "t", data, data / "none", place)
+    return hifigan_task.UnitsToWaves(config, CLUSTERS, HOP, tokeniser, data, data / "none", place)
 
 
 @pytest.fixture(scope="module")
@@ -234,8 +237,10 @@ def test_training_learns_to_speak(trained: Path, units: Path, data: Path) -> Non
     assert (spoken - expected).abs().mean() < 0.6 * (flat - expected).abs().mean()
 
 
-def test_a_vocoder_of_many_voices_speaks_in_each(many: Path, tmp_path: Path) -> None:
-    task = make(many, voices="many", voice=None)
+def test_a_vocoder_of_many_voices_speaks_in_each(
+    many: Path, units: Path, targets: Path, tmp_path: Path
+) -> None:
+    task = make(many, tokeniser=files.sha256(targets), voices="many", voice=None)
     assert task.names == ["s0", "s1"]
     heard = {int(task._inputs([(index, 0)])[5]) for index in range(task.utterances)}
     assert heard == {0, 1}
@@ -254,6 +259,15 @@ def test_a_vocoder_of_many_voices_speaks_in_each(many: Path, tmp_path: Path) -> 
         assert not torch.allclose(*lasting)
         trained = task.model.generator(frames, lengths, torch.tensor([0, 1]))
     torch.testing.assert_close(trained, torch.stack([first, second]), rtol=1e-4, atol=1e-6)
+    said, counts = [np.array([1, 2, 3, 4])] * 3, [np.ones(4, dtype=np.int64)] * 3
+    waves = vocoding.vocode(vocoder, said, counts, speakers=["s1", "s0", "x"])
+    for wave, expected in zip(waves, (second, first, first), strict=True):
+        np.testing.assert_allclose(wave, expected, atol=1e-6)
+    few, spoken = tmp_path / "u.parquet", tmp_path / "s.parquet"
+    files.write_table(pq.read_table(units).slice(0, 4), few, units_table.SCHEMA)
+    vocoding.vocode_table({}, tmp_path / "v", targets, [few], spoken, ONE)
+    speakers = pq.read_table(few)["speaker"].to_pylist()
+    assert pq.read_table(spoken)["speaker"].to_pylist() == speakers and len(set(speakers)) == 2
 
 
 @pytest.mark.parametrize(

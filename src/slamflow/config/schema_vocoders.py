@@ -21,7 +21,7 @@ class MelArchitecture(Block):
 
     size: Positive = setting(192, is_about="width")
     layers: Positive = setting(6, is_about="convolutions over units")
-    mel_layers: Positive = setting(4, is_about="convolutions over mels")
+    mel_layers: Positive = setting(3, is_about="convolutions over mels")
     kernel: Positive = setting(5, is_about="width of a convolution; odd")
 
     @model_validator(mode="after")
@@ -98,8 +98,8 @@ class HifiganVocoder(Trained):
     kind: Literal["hifigan"]
     voices: Literal["one", "many"] = setting(
         "one",
-        is_about="many: it learns all that speak in the corpora, and speaks as `voice` (null: the"
-        " first of them by name)",
+        is_about="many: it learns all that speak in the corpora, and says in each voice what was"
+        " said in it, and as `voice` (null: the first by name) what was said by others",
     )
     architecture: HifiganArchitecture = setting(HifiganArchitecture(), is_about="its shape")
     training: HifiganTraining = setting(is_about="how it is trained")

@@ -19,7 +19,7 @@ from slamflow.tables import voices as voices_table
 from slamflow.tokeniser import codebook as codebook_file
 from slamflow.tokeniser import convolutions
 from slamflow.training import device
-from slamflow.vocoder import durations, hifigan, mel, origins
+from slamflow.vocoder import durations, hifigan, mel, origins, voices
 
 KINDS: dict[str, Any] = {mel.KIND: mel.UnitMel, hifigan.KIND: hifigan.CodeHifigan}
 BATCH = {"cpu": 8, "cuda": 32}  # utterances, unless the machine says otherwise
@@ -62,6 +62,7 @@ def vocode(
     units: Sequence[np.ndarray],
     counts: Sequence[np.ndarray | None] | None = None,
     names: Sequence[str] | None = None,
+    speakers: Sequence[str | None] | None = None,
 ) -> list[np.ndarray]:
     """Waves, float32 [samples] at the vocoder's `config.sampling_rate`, of units.
 
@@ -71,16 +72,17 @@ def vocode(
         units: integers [n] of each utterance, without repeats; n ≥ 1.
         counts: frames of each unit; None where the vocoder says how long they last.
         names: of the utterances, for messages.
+        speakers: of the utterances, for vocoders of many voices; see `voices.spoken`.
 
     Raises:
         ValueError: an utterance has no units, or such as the vocoder does not know.
     """
-    counts = lasting(vocoder, units, counts, names)
+    counts = lasting(vocoder, units, counts, names, speakers)
     repeated = [each.repeat(count) for each, count in zip(units, counts, strict=True)]
     frames = [torch.from_numpy(each.astype(np.int64)).to(vocoder.device) for each in repeated]
     lengths = torch.tensor([len(each) for each in frames], device=vocoder.device)
-    batch = pad_sequence(frames, batch_first=True)
-    return [wave.cpu().numpy() for wave in vocoder.waves(batch, lengths)]
+    batch, told = pad_sequence(frames, batch_first=True), voices.told(vocoder, speakers)
+    return [wave.cpu().numpy() for wave in vocoder.waves(batch, lengths, *told)]
 
 
 @torch.inference_mode()
@@ -89,6 +91,7 @@ def lasting(
     units: Sequence[np.ndarray],
     counts: Sequence[np.ndarray | None] | None = None,
     names: Sequence[str] | None = None,
+    speakers: Sequence[str | None] | None = None,
 ) -> list[np.ndarray]:
     """Frames of each unit, int64 [n] an utterance: those given, or what the vocoder says.
 
@@ -104,7 +107,9 @@ def lasting(
         if count is None:
             taken = torch.from_numpy(each.astype(np.int64)).to(vocoder.device)
             size = torch.tensor([len(each)], device=vocoder.device)
-            count = durations.counts(vocoder.lasting(taken[None], size))[0].cpu().numpy()
+            told = voices.told(vocoder, speakers and speakers[number : number + 1])
+            logarithms = vocoder.lasting(taken[None], size, *told)
+            count = durations.counts(logarithms)[0].cpu().numpy()
         found.append(count.astype(np.int64))
     return found
 
@@ -151,10 +156,11 @@ def vocode_table(
                 counts = [None if predicted else row["durations"] for row in taken]
                 names = [f"{path}: {row['id']}" for row in taken]
                 said = [row["units"] for row in taken]
-                frames = lasting(vocoder, said, counts, names)
+                speakers = [row["speaker"] for row in taken]
+                frames = lasting(vocoder, said, counts, names, speakers)
                 for row, count in zip(taken, frames, strict=True):
                     row["prompt_end"] = int(count[: len(row.get("prompt", ()))].sum()) * second
-                waves = vocode(vocoder, said, frames, names)
+                waves = vocode(vocoder, said, frames, names, speakers)
                 spoken |= dict(zip(part, waves, strict=True))
                 progress.update(done := done + len(part))
             made = [_speech(row, spoken[i], vocoder.config) for i, row in enumerate(rows)]
@@ -201,7 +207,7 @@ def _speech(row: Mapping[str, Any], wave: np.ndarray, config: Any) -> dict[str, 
     return {
         "id": row["id"],
         **{name: row[name] for name in COPIED},
-        "speaker": config.voice or row["speaker"],
+        "speaker": voices.spoken(config, row["speaker"]),
         "audio": {"bytes": audio.encode_flac(wave, rate), "path": None},
         "sampling_rate": rate,
         "duration": len(wave) / rate,
