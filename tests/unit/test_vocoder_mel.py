@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -55,9 +56,11 @@ def units(trained_on: Path, targets: Path, tmp_path_factory: pytest.TempPathFact
     return path
 
 
-def prepare(folder: Path, units: Path, speech: Path, **changes: Any) -> mel_data.Data:
+def prepare(
+    folder: Path, units: Path, speech: Path, pace: Sequence[Path] = (), **changes: Any
+) -> mel_data.Data:
     config = {**CONFIG, "seed": 1, **changes}
-    mel_data.prepare(folder, config, [units], [speech], CLUSTERS, HOP, "a", ONE, "test")
+    mel_data.prepare(folder, config, [units], [speech], CLUSTERS, HOP, "a", ONE, "test", pace)
     return mel_data.Data.open(folder)
 
 
@@ -147,6 +150,43 @@ def test_data_are_the_voices_units_with_their_mels(
     other = speech_tables.write(tmp_path / "other.parquet", 3, seed=5)
     with pytest.raises(ValueError, match=r"u.parquet: u0-...: is not spoken in .*other"):
         prepare(tmp_path / "none", units, other)
+
+
+def test_what_other_voices_say_is_learnt_at_their_pace(
+    trained_on: Path, units: Path, tmp_path: Path
+) -> None:
+    rng, rows = np.random.default_rng(1), pq.read_table(trained_on).to_pylist()
+    twins = []
+    for row in rows:  # the same phones, of other lengths and another pitch
+        wave, phones = speech_tables.speak([p["label"] for p in row["phones"]], 150.0, rng)
+        sound = {"bytes": audio.encode_flac(wave, 16_000), "path": None}
+        said = {"phones": phones, "duration": len(wave) / 16_000, "speaker": "twin"}
+        twins.append({**row, **said, "audio": sound})
+    twin = tmp_path / "twin.parquet"
+
+    def write() -> None:
+        table = pa.Table.from_pylist(twins, schema=speech_table.SCHEMA)
+        files.write_table(table, twin, speech_table.SCHEMA)
+
+    write()
+    found = prepare(tmp_path / "d", units, twin, voice="twin", pace=[trained_on])
+    assert len(found) == len(rows)
+    lengths = {tuple(row["units"]): row["id"] for row in pq.read_table(units).to_pylist()}
+    seconds = mel.STEP / 16_000
+    for index in range(4):
+        taken, _, mels = found.utterance(index, RATIO)
+        [at] = [i for i, row in enumerate(rows) if row["id"] == lengths[tuple(taken.tolist())]]
+        wave = audio.read_audio(twins[at], None, 16_000)
+        theirs = mel.log_mel(torch.from_numpy(wave[: len(wave) // mel.STEP * mel.STEP])).numpy()
+        for ours, their in zip(rows[at]["phones"][:-1], twins[at]["phones"][:-1], strict=True):
+            middles = [round((p["start"] + p["end"]) / 2 / seconds) for p in (ours, their)]
+            if ours["label"] != "_":
+                off = np.abs(mels[middles[0]] - theirs[middles[1]]).mean()
+                assert off < 0.35, (ours, off)
+    twins[0]["phones"][0]["label"] = "x"
+    write()
+    with pytest.raises(ValueError, match=r"its phones are not those of .*twin.parquet; give the"):
+        prepare(tmp_path / "e", units, twin, voice="twin", pace=[trained_on])
 
 
 def test_loss_does_not_depend_on_micro_batches(data: Path, targets: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What vocoders are made of, what they speak, and which do not fit what they are to speak."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from slamflow.config.fields import settings_of
@@ -53,13 +54,18 @@ def converted(config: Config, name: str) -> dict[str, Any]:
     return {**files, "voice": found.voice}
 
 
-def misfits(config: Config) -> Iterator[Problem]:
+def misfits(config: Config, root: Path) -> Iterator[Problem]:
     """The key's path and what is wrong with what it names."""
     for name, vocoder in config.vocoders.items():
         path = ("vocoders", name)
         features = config.tokenisers[vocoder.tokeniser].features
         if features not in ("hubert", "mfcc"):
             yield (*path, "tokeniser"), f"{vocoder.tokeniser} has no units of speech"
+        if isinstance(vocoder, ShippedVocoder):
+            wanted = [f"{vocoder.path}/{file}" for file in ("config.json", "model.safetensors")]
+            if missing := [file for file in wanted if not (root / file).is_file()]:
+                problem = f"there is no {missing[0]}: mend the path, or put the vocoder there"
+                yield (*path, "path"), problem
         if isinstance(vocoder, MelVocoder) and vocoder.speech:
             yield from _unlike(config, name, vocoder)
         if vocoder.quality:
