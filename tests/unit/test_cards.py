@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import small_texts
 import training_job
 import yaml
 from huggingface_hub import ModelCard, ModelCardData
@@ -61,11 +62,28 @@ def test_what_it_tells_to_type_works(
     assert 1 <= len(numbers) <= 20 and max(numbers) < training_job.CLUSTERS
 
 
+def test_a_start_from_a_text_model_is_named(tmp_path: Path) -> None:
+    packed = training_job.write_packed(tmp_path, 10)
+    initial = small_texts.save(tmp_path / "snapshots" / "5a", "qwen2")
+    place = {"model": "people/text-lm", "revision": None}
+    training = {**training_job.TRAINING, "budget": {"steps": 0}}
+    config = {"init": {"table": "mean", "initial": place}, "training": training}
+    with runstate.RunState(tmp_path / "state", config, [packed], "c0de") as state:
+        pretraining.pretrain(
+            config, packed, tmp_path / "slm", state, {"device": "cpu"}, "test", initial
+        )
+    card = (tmp_path / "slm" / "card.md").read_text()
+    assert head(card).base_model == "people/text-lm"
+    assert "Started from a text model (mean token table)" in card
+
+
 def test_a_published_model_names_the_original(tmp_path: Path) -> None:
-    slamkit(tmp_path / "original")
-    for place, expected in (("people/slm", "people/slm"), ("downloads/slm", None)):
-        config = {"layout": "slamkit", "model": place}
-        published.convert(config, tmp_path / "original", UNITS, tmp_path / "model", "0")
+    """Where it is the hub's, from whose cache it comes, and no folder of a like name."""
+    (tmp_path / "snapshots").mkdir()
+    for place, expected in (("snapshots/5a", "people/slm"), ("slm", None)):
+        slamkit(tmp_path / place)
+        config = {"layout": "slamkit", "model": "people/slm"}
+        published.convert(config, tmp_path / place, UNITS, tmp_path / "model", "0")
         data = head((tmp_path / "model" / "card.md").read_text())
         assert data.base_model == expected and "speech-language-model" in data.tags
 

@@ -70,13 +70,20 @@ def lineage(run: dict[str, Any], name: str | None) -> tuple[list[str], str | Non
     base = None
     while model := run["models"].get(name):
         start = model if model["kind"] == "published" else model.get("twist") or {}
-        base = _repository(run, start, "model") or cards.on_hub(start.get("model") or "") or base
+        base = _repository(run, start, "model") or _on_hub(run, start.get("model")) or base
         mixture = run["mixtures"].get(model.get("mixture")) or {}
         corpora += [model["corpus"]] if model.get("corpus") else mixture.get("corpora", [])
         name = model.get("base") or start.get("base")
     sources = [run["corpora"][corpus]["source"] for corpus in corpora]
     found = [_repository(run, source, "dataset") for source in sources]
     return list(dict.fromkeys(filter(None, found))), base
+
+
+def _on_hub(run: dict[str, Any], model: str | None) -> str | None:
+    """The name of a model unless it is a folder, below the checkout or `data_root`."""
+    data = Path(run.get("data_root") or ".").expanduser()
+    there = model is not None and (data / model).is_dir()
+    return cards.on_hub(model) if model and not there else None
 
 
 def _repository(run: dict[str, Any], thing: dict[str, Any], kind: str) -> str | None:

@@ -22,7 +22,11 @@ print(continued[0, tokens.shape[1] :] - {offset})"""
 
 
 def about(
-    config: Any, folder: Path, text: str, place: Mapping[str, Any] | None = None
+    config: Any,
+    folder: Path,
+    text: str,
+    place: Mapping[str, Any] | None = None,
+    start: Path | None = None,
 ) -> artefacts.About:
     """Of a causal model of units.
 
@@ -30,9 +34,11 @@ def about(
         config: the model's own.
         folder: the model's.
         text: how it came about, a sentence.
-        place: `model`, where what it started from was had from, if it was.
+        place: `model`, by which what it started from was asked for, if it was.
+        start: the folder where that was found.
     """
-    ids = layout(config)
+    ids, model = layout(config), str((place or {}).get("model"))
+    fetched = start is not None and start.parent.name == "snapshots"  # of the hub's cache
     found = (
         f"{text} It is a causal language model ({config.model_type}) of {ids.units:,} units, which"
         " a tokeniser makes of speech or, in some models, of phones or text. Unit i is id"
@@ -46,7 +52,7 @@ def about(
         library="transformers",
         task="text-generation",
         tags=("speech-language-model",),
-        base=on_hub(str(place["model"])) if place and place.get("model") else None,
+        base=on_hub(model) if fetched else None,
     )
 
 

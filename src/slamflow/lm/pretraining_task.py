@@ -96,7 +96,7 @@ class Pretraining:
         init = self.config["init"]
         start = f"Started from a text model ({init.get('table', 'first')} token table)"
         text = f"{start if self.initial else 'Trained from random weights'} by Slamflow."
-        about = cards.about(self.model.config, self.folder, text, init.get("initial"))
+        about = cards.about(self.model.config, self.folder, text, init.get("initial"), self.initial)
         card = artefacts.card(
             "Language model of units", facts, self.config, log, "loss", self.origin, about
         )

@@ -41,7 +41,7 @@ def convert(config: Mapping[str, Any], source: Path, units: int, folder: Path, c
     origin = {"code": code, "inputs": {path.name: files.sha256(path) for path in given}}
     log = training_table.schema(("loss",)).empty_table()
     text = "Trained by others; Slamflow has brought its weights to transformers' own layout."
-    about = cards.about(model.config, folder, text, config)
+    about = cards.about(model.config, folder, text, config, source)
     title = "Published model of speech units"
     card = artefacts.card(title, facts, config, log, "loss", origin, about)
     artefacts.write(model, folder, log, card)
