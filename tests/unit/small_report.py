@@ -18,9 +18,14 @@ from slamflow.tables import packed as packed_table
 from slamflow.tables import rejected as rejected_table
 from slamflow.tables import speech as speech_table
 from slamflow.tables import training as training_table
+from slamflow.tables import transcripts as transcripts_table
 from slamflow.tables import units as units_table
+from slamflow.tokeniser import codebook as codebooks
+from slamflow.tokeniser import kmeans
 from slamflow.training import artefacts
+from slamflow.vocoder import mel, origins
 
+RATE = mel.SAMPLING_RATE
 VOCABULARY, STEPS, TOKENS = 27, 40, 1000  # tokens a step
 MODELS = {
     "tiny-dpo": {"kind": "aligned", "start": "tiny", "trained_on": "liked"},
@@ -28,7 +33,15 @@ MODELS = {
     "bigram": {"kind": "n-gram", "start": None, "trained_on": "tales"},
 }
 HEARD = [
-    {"vocoder": "voice", "model": model, "benchmark": "cloze", "corpus": "cloze"}
+    {
+        "vocoder": "voice",
+        "model": model,
+        "benchmark": "cloze",
+        "corpus": "cloze",
+        "tokeniser": "units",
+        "weights": "results/vocoders/voice",
+        "codebook": "results/tokenisers/units/kmeans.safetensors",
+    }
     for model in ("tiny-dpo", "tiny")
 ]
 BLOCK: dict[str, Any] = {
@@ -145,11 +158,20 @@ def _voices(results: Path) -> None:
     speech = speech_tables.table(6)
     for name in ("voices/voice/tiny-dpo/cloze", "voices/voice/tiny/cloze"):
         files.write_table(speech, results / f"{name}.parquet", speech_table.SCHEMA)
-    again = results / "resyntheses" / "voice" / "cloze.parquet"
-    files.write_table(speech, again, speech_table.SCHEMA)
-    heard = pa.table({"id": speech["id"], "text": ["the <u>cat</u>"] * len(speech)})
+    heard = {"id": speech["id"], "prompt": [None] * len(speech), "engine": ["e"] * len(speech)}
+    texts = ["the <u>cat</u>", *[""] * (len(speech) - 1)]
     said = results / "transcripts" / "voice" / "tiny" / "cloze.parquet"
-    files.write_table(heard, said, heard.schema)
+    table = pa.table({**heard, "text": texts}).select(transcripts_table.SCHEMA.names)
+    files.write_table(table, said, transcripts_table.SCHEMA)
+    codebook = results / "tokenisers" / "units" / "kmeans.safetensors"
+    config = {"features": "mfcc", "clusters": 8, "frames": 500, "seed": 1}
+    listed = [results / "speech" / "cloze" / "0000.parquet"]
+    kmeans.fit(config, None, listed, codebook, {"threads": 1, "device": "cpu"})
+    origin = codebooks.read(codebook)[1]
+    shape = {"size": 16, "layers": 1, "mel_layers": 1, "kernel": 3}
+    place = {"features": origins.features(origin), "hop": origins.hop(origin)}
+    settings = mel.MelConfig(sampling_rate=RATE, voice="s0", **place, **shape)
+    mel.UnitMel(settings).save_pretrained(results / "vocoders" / "voice")
 
 
 def _notes(folder: Path) -> None:

@@ -17,6 +17,8 @@ from slamflow.config import blocks
 from slamflow.config.load import load
 from slamflow.report import scaling_law, tables
 from slamflow.report.page import costs, material, tracks, writing
+from slamflow.tokeniser import codebook
+from slamflow.vocoder import origins
 
 ROOT = Path(__file__).parents[2]
 VOID = {"meta", "br", "hr", "img", "input", "link", "path", "rect", "use"}
@@ -176,10 +178,16 @@ def test_data(page: Page) -> None:
 def test_clips_are_the_speech(page: Page, results: Path) -> None:
     sources = [str(a["src"]) for tag, a in page.tags if tag == "audio"]
     assert len(sources) == 4 * 4  # four prompts: original, resynthesis, two models
+    clips = [soundfile.read(io.BytesIO(base64.b64decode(s.partition(",")[2]))) for s in sources]
+    seconds = [len(wave) / rate for wave, rate in clips]
     first = speech_tables.table(1).to_pylist()[0]
-    wave, rate = soundfile.read(io.BytesIO(base64.b64decode(sources[0].partition(",")[2])))
-    assert len(wave) / rate == pytest.approx(first["duration"], abs=0.15)
-    assert np.abs(wave).max() > 0.05
+    # original, and the models, which here say the same; three units last six frames
+    for place in (0, 2, 3):
+        assert seconds[place] == pytest.approx(first["duration"], abs=0.15)
+        assert np.abs(clips[place][0]).max() > 0.05
+    hop = codebook.read(results / "tokenisers" / "units" / "kmeans.safetensors")[1]
+    assert seconds[1] == pytest.approx(2 * 3 * origins.hop(hop) / small_report.RATE, abs=0.15)
+    assert "nothing was recognised" in page.said
     labels = [str(a["aria-label"]) for tag, a in page.tags if tag == "audio"]
     assert [each.split(", ")[1] for each in labels[:4]] == [
         "original",

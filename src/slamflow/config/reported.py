@@ -1,7 +1,9 @@
 """What `report.html` is told of a config, and the files that it is made from."""
 
+from pathlib import Path
 from typing import Any
 
+from slamflow.config import vocoders
 from slamflow.config.schema import Config
 from slamflow.config.schema_models import AlignedModel, NgramModel, PretrainedModel, PublishedModel
 
@@ -42,9 +44,11 @@ def files(config: Config, evaluated: list[tuple[str, str]]) -> list[str]:
             folder = f"{RESULTS}/models/{name}"
             found += [f"{folder}/training.parquet", f"{folder}/card.md"]
     for it in spoken(config, evaluated):
-        vocoder, model, benchmark = it["vocoder"], it["model"], it["benchmark"]
-        found.append(f"{RESULTS}/voices/{vocoder}/{model}/{benchmark}.parquet")
-        found.append(f"{RESULTS}/resyntheses/{vocoder}/{it['corpus']}.parquet")
+        found.append(f"{RESULTS}/voices/{it['vocoder']}/{it['model']}/{it['benchmark']}.parquet")
+        found += [f"{it['weights']}/model.safetensors", it["codebook"]]
+        if config.benchmarks[it["benchmark"]].transcribed:
+            place = f"{it['vocoder']}/{it['model']}/{it['benchmark']}"
+            found.append(f"{RESULTS}/transcripts/{place}.parquet")
     return list(dict.fromkeys(found))
 
 
@@ -64,10 +68,23 @@ def spoken(config: Config, evaluated: list[tuple[str, str]]) -> list[dict[str, s
     found = []
     for model, name in evaluated:
         benchmark = config.benchmarks[name]
-        if vocoder := getattr(benchmark, "vocoder", None):
-            known = {"vocoder": vocoder, "model": model, "benchmark": name}
-            found.append({**known, "corpus": benchmark.corpus})
-    return [it for it in found if not isinstance(config.models[it["model"]], NgramModel)]
+        if benchmark.vocoder and not isinstance(config.models[model], NgramModel):
+            tokeniser = _tokeniser(config, model)
+            known = {"vocoder": benchmark.vocoder, "model": model, "benchmark": name}
+            known |= {"corpus": benchmark.corpus, "tokeniser": tokeniser}
+            known["weights"] = str(Path(vocoders.weights(config, benchmark.vocoder)).parent)
+            known["codebook"] = f"{RESULTS}/tokenisers/{tokeniser}/kmeans.safetensors"
+            found.append(known)
+    return found
+
+
+def _tokeniser(config: Config, model: str) -> str:
+    found = config.models[model]
+    if isinstance(found, AlignedModel):
+        return _tokeniser(config, found.base)
+    if isinstance(found, PublishedModel):
+        return found.tokeniser
+    return config.mixtures[found.mixture].tokeniser
 
 
 def _start(config: Config, name: str) -> str | None:

@@ -13,8 +13,10 @@ import pyarrow.parquet as pq
 import soundfile
 
 from slamflow import audio, files
+from slamflow.report.page import resynthesis
 from slamflow.report.page.material import Material
 from slamflow.tables import speech as speech_table
+from slamflow.tables import transcripts as transcripts_table
 
 PROMPTS, MODELS = 4, 6  # shown, of a benchmark
 RATE = 16_000  # Hz
@@ -27,56 +29,77 @@ def build(material: Material) -> dict[str, Any] | str:
     heard = material.block["spoken"]
     if not heard:
         return "no benchmark of this run names a vocoder, so that nothing was spoken by models."
-    places = dict.fromkeys((it["vocoder"], it["benchmark"], it["corpus"]) for it in heard)
     galleries = []
-    for vocoder, benchmark, corpus in places:
-        spoken = (vocoder, benchmark)
-        models = [it["model"] for it in heard if (it["vocoder"], it["benchmark"]) == spoken]
-        prompts = _prompts(material, vocoder, benchmark, corpus, _chosen(material, models))
-        if prompts:
-            galleries.append({"benchmark": benchmark, "vocoder": vocoder, "prompts": prompts})
+    for place in dict.fromkeys((it["vocoder"], it["corpus"]) for it in heard):
+        those = [it for it in heard if (it["vocoder"], it["corpus"]) == place]
+        if prompts := _prompts(material, those):
+            galleries.append({"vocoder": place[0], "corpus": place[1], "prompts": prompts})
     if not galleries:
         return "the speech of the models is not there any more."
     return {"galleries": galleries}
 
 
-def _chosen(material: Material, models: list[str]) -> list[str]:
-    """At most MODELS; those with an aligned model come first, each before what became of it."""
-    facts = material.block["models"]
-    aligned = [name for name in models if material.kind(name) == "aligned"]
-    both = [each for name in aligned for each in (facts[name]["start"], name) if each in models]
-    return list(dict.fromkeys([*both, *models]))[:MODELS]
+def _chosen(material: Material, heard: list[dict[str, str]]) -> dict[str, tuple[str, Path]]:
+    """At most MODELS, those with an aligned model first, each before what became of it.
+
+    Returns:
+        of each, the benchmark and the table of its speech.
+    """
+    found = {}
+    for it in heard:
+        path = (
+            material.results / "voices" / it["vocoder"] / it["model"] / f"{it['benchmark']}.parquet"
+        )
+        if path.exists():
+            found.setdefault(it["model"], (it["benchmark"], path))
+    aligned = [name for name in found if material.kind(name) == "aligned"]
+    both = [each for name in aligned for each in (material.start(name), name)]
+    order = [name for name in dict.fromkeys([*both, *found]) if name in found]
+    return {name: found[name] for name in order[:MODELS]}
 
 
-def _prompts(
-    material: Material, vocoder: str, benchmark: str, corpus: str, models: list[str]
-) -> list[dict[str, Any]]:
-    results = material.results
-    folder = results / "voices" / vocoder
-    voices = {name: folder / name / f"{benchmark}.parquet" for name in models}
-    voices = {name: path for name, path in voices.items() if path.exists()}
-    if not voices:
+def _prompts(material: Material, heard: list[dict[str, str]]) -> list[dict[str, Any]]:
+    """Prompts with their voices.
+
+    Args:
+        heard: entries of `spoken` of one vocoder and corpus.
+    """
+    results, first = material.results, heard[0]
+    models = _chosen(material, heard)
+    if not models:
         return []
-    ids = pq.read_table(next(iter(voices.values())), columns=["id"])["id"].to_pylist()
-    ids = [ids[place] for place in np.linspace(0, len(ids) - 1, min(PROMPTS, len(ids))).astype(int)]
-    spoken = results / "resyntheses" / vocoder / f"{corpus}.parquet"
-    sources: list[tuple[str, list[Path], Path | None]] = [
-        ("original", sorted((results / "speech" / corpus).glob("*.parquet")), None),
-        ("spoken again from its units", [spoken] if spoken.exists() else [], None),
-    ]
-    sources += [
-        (name, [path], results / "transcripts" / vocoder / name / f"{benchmark}.parquet")
-        for name, path in voices.items()
-    ]
+    ids = _common([path for _, path in models.values()])
     found: dict[str, list[dict[str, Any]]] = {each: [] for each in ids}
-    for label, paths, transcripts in sources:
-        texts = _transcripts(transcripts)
-        for row in _rows(paths, ids):
-            clip = _clip(row, material.data_root)
-            said = texts.get(row["id"]) if transcripts else row["text"]
-            voice = {"label": label, "kind": material.kind(label), "said": said, "clip": clip}
-            found[row["id"]].append(voice)
+
+    def add(name: str, label: str, samples: np.ndarray, said: str | None) -> None:
+        voice = {"label": label, "kind": material.kind(label), "said": said}
+        found[name].append({**voice, "clip": _clip(samples)})
+
+    for row in _rows(sorted((results / "speech" / first["corpus"]).glob("*.parquet")), ids):
+        add(row["id"], "original", audio.read_audio(row, material.data_root, RATE), row["text"])
+    units = sorted((results / "units" / first["tokeniser"] / first["corpus"]).glob("*.parquet"))
+    root = results.resolve().parent
+    weights, codebook = root / first["weights"], root / first["codebook"]
+    if weights.exists() and codebook.exists():
+        again = resynthesis.speak(weights, codebook, units, ids, RATE)
+        for name, samples in again.items():
+            add(name, "spoken again from its units", samples, None)
+    for model, (benchmark, path) in models.items():
+        said = results / "transcripts" / first["vocoder"] / model / f"{benchmark}.parquet"
+        texts = _transcripts(said)
+        for row in _rows([path], ids):
+            samples = audio.read_audio(row, material.data_root, RATE)
+            add(row["id"], model, samples, texts.get(row["id"]))
     return [{"id": each, "voices": voices} for each, voices in found.items() if voices]
+
+
+def _common(tables: list[Path]) -> list[str]:
+    """PROMPTS utterances, evenly drawn from those that all tables have, or else the first."""
+    names = [pq.read_table(path, columns=["id"])["id"].to_pylist() for path in tables]
+    shared = set(names[0]).intersection(*names[1:]) or set(names[0])
+    ids = [name for name in dict.fromkeys(names[0]) if name in shared]
+    places = np.linspace(0, len(ids) - 1, min(PROMPTS, len(ids))).astype(int)
+    return [ids[place] for place in places]
 
 
 def _rows(paths: Iterable[Path], ids: list[str]) -> Iterator[dict[str, Any]]:
@@ -88,16 +111,16 @@ def _rows(paths: Iterable[Path], ids: list[str]) -> Iterator[dict[str, Any]]:
             yield from files.read_table(path, speech_table.SCHEMA, COLUMNS, wanted).to_pylist()
 
 
-def _transcripts(path: Path | None) -> dict[str, str]:
-    if path is None or not path.exists():
+def _transcripts(path: Path) -> dict[str, str]:
+    """What was heard, by id; with the prompt, if that was heard by itself."""
+    if not path.exists():
         return {}
-    table = pq.read_table(path, columns=["id", "text"])
-    return dict(zip(table["id"].to_pylist(), table["text"].to_pylist(), strict=True))
+    rows = files.read_table(path, transcripts_table.SCHEMA).to_pylist()
+    return {row["id"]: " … ".join(filter(None, (row["prompt"], row["text"]))) for row in rows}
 
 
-def _clip(row: dict[str, Any], data_root: Path | None) -> str:
-    """The audio of a row as MP3, which all browsers play, in base64."""
-    samples = audio.read_audio(row, data_root, RATE)[: round(LONGEST * RATE)]
+def _clip(samples: np.ndarray) -> str:
+    """Audio as MP3, which all browsers play, in base64."""
     stream = io.BytesIO()
-    soundfile.write(stream, samples, RATE, format="MP3")
+    soundfile.write(stream, samples[: round(LONGEST * RATE)], RATE, format="MP3")
     return base64.b64encode(stream.getvalue()).decode()

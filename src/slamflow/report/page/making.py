@@ -66,12 +66,8 @@ def _drawing(material: Material) -> dict[str, Any] | None:
     results = material.results
     parts = [f"{results.name}/{name}" for name in ("eval.tsv", "comparisons.tsv")]
     parts += [
-        f"{results.name}/{kind}/{it['vocoder']}/{rest}.parquet"
+        f"{results.name}/voices/{it['vocoder']}/{it['model']}/{it['benchmark']}.parquet"
         for it in material.block["spoken"]
-        for kind, rest in (
-            ("voices", f"{it['model']}/{it['benchmark']}"),
-            ("resyntheses", it["corpus"]),
-        )
     ]
     found = graph.read(results.resolve().parent, parts)
     if found is None:

@@ -22,7 +22,8 @@ class Material:
     Attributes:
         block: `models`: {name: {kind, start, tokeniser, mixture}} in the order of `evaluate`, with
             those that they start from; `official`: {benchmark: {set, split}}; `spoken`: [{model,
-            vocoder, benchmark, corpus}, …]; `corpora`, `mixtures`: names.
+            vocoder, benchmark, corpus, tokeniser, weights (of the vocoder: its folder), codebook},
+            …], the last two relative to the checkout; `corpora`, `mixtures`: names.
         results: their folder.
         scores, comparisons: `eval.tsv` and `comparisons.tsv` as text.
         data_root: of recordings that lie outside the tables.
@@ -37,6 +38,10 @@ class Material:
     def kind(self, model: str) -> str:
         """What kind of model it is; the empty text of what the config does not know."""
         return str(self.block["models"].get(model, {}).get("kind", ""))
+
+    def start(self, model: str) -> str:
+        """What a model starts from; the empty text if that is nothing, or not known."""
+        return str(self.block["models"].get(model, {}).get("start") or "")
 
 
 def table(path: Path, columns: list[str]) -> pd.DataFrame:
