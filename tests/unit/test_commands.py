@@ -2,6 +2,8 @@
 
 import functools
 import json
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +23,7 @@ from slamflow.commands import main
 from slamflow.tables import units as units_table
 from slamflow.tokeniser import hubert, kmeans, runs, tokenising
 
+ROOT = Path(__file__).parents[2]
 Terminal = pytest.CaptureFixture[str]
 
 
@@ -86,6 +89,16 @@ def test_help_is_there_at_once() -> None:
         assert done.returncode == 0, done.stderr
         assert done.stdout.endswith("[]\n") and f"slamflow {' '.join(command)}" in done.stdout
         assert "example" in done.stdout
+
+
+def test_what_is_written_of_commands_is_right() -> None:
+    """All that is printed as a command line in the page and the helps has options that exist."""
+    page = (ROOT / "docs" / "commands.md").read_text()
+    texts = [page, main.EXAMPLES, *(command.EXAMPLE for command in main.COMMANDS)]
+    lines = re.findall(r"^ *(?:HF_\S+ )?slamflow (.*)$", "\n".join(texts).replace("\\\n", ""), re.M)
+    assert len(lines) == 7 + 4 + 4
+    for line in lines:
+        main.parser().parse_args(shlex.split(line))
 
 
 def test_an_error_ends_with_status_2() -> None:
@@ -304,7 +317,7 @@ def test_the_hubert_must_be_the_tokenisers(
     assert "give --hubert" in fails(capfd, "tokenise", "--tokeniser", alone, heard)
     given = ("tokenise", "--tokeniser", alone, heard)
     assert run(capfd, *given, "--hubert", results.hubert.parent)[0].count("\n") == 2
-    shipped = Path(__file__).parents[2] / "resources" / "hubert-pocket"
+    shipped = ROOT / "resources" / "hubert-pocket"
     assert "was fitted on another HuBERT" in fails(capfd, *given, "--hubert", shipped)
 
 

@@ -18,6 +18,7 @@ from test_commands import Terminal, fails, run
 from test_hubert_places import direct
 from transformers import AutoModelForCausalLM
 
+from slamflow import files
 from slamflow.commands import readme
 
 NAME, TOKEN = "people/tiny-slm", "hf_writes"
@@ -180,6 +181,17 @@ def test_a_hubert_of_the_hub_is_named(
         named = json.loads(hub.files["tokeniser/hubert.json"])
         assert named == {"model": "people/hubert", "revision": other.commit}
         assert run(capfd, "tokenise", "--tokeniser", NAME, heard)[0] == units
+
+
+def test_a_model_of_phones_goes_up_with_their_list(
+    hub: UploadHub, results: Results, tmp_path: Path, capfd: Terminal
+) -> None:
+    files.write_json({"phones": list("abc")}, tmp_path / "phones" / "phones.json")
+    given = ("--model", results.model, "--tokeniser", tmp_path / "phones")
+    out, _ = run(capfd, "upload", *given, "--repository", NAME)
+    assert "generate" not in out and "tokeniser/phones.json" in hub.files
+    text = hub.files["README.md"].decode()
+    assert ModelCard(text).data.pipeline_tag == "text-generation" and "## Speech" not in text
 
 
 def test_lineage_follows_the_config_of_the_run() -> None:

@@ -21,21 +21,26 @@ examples:
 Models are made by the workflow: snakemake --cores all results/eval.tsv"""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status.
-
-    That is 0, 2 after a user's error, which is one line on stderr, or 130 after an interruption.
-    """
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The options of all commands."""
+    made = argparse.ArgumentParser(
         prog="slamflow",
         description=__doc__,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
+    commands = made.add_subparsers(metavar="COMMAND", dest="command", required=True)
     for command in COMMANDS:
         command.add(commands)
-    args = parser.parse_args(arguments)
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status.
+
+    That is 0, 2 after a user's error, which is one line on stderr, or 130 after an interruption.
+    """
+    args = parser().parse_args(arguments)
     try:
         args.run(args)
         sys.stdout.flush()
