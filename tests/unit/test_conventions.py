@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from slamflow import files
-from slamflow.benchmarks import conventions, pairs_table
+from slamflow.benchmarks import averages, conventions, pairs_table
 from slamflow.tables import scores as scores_table
 
 Member = tuple[str, int, str, str, float, int]  # item, rendition, role, group, nll, tokens
@@ -53,7 +53,7 @@ def pair(
 RIGHT, WRONG = ((5.0, 10), (6.0, 10)), ((6.0, 10), (5.0, 10))
 
 
-def only(results: list[conventions.Result], group: str = "all") -> conventions.Result:
+def only(results: list[averages.Result], group: str = "all") -> averages.Result:
     (found,) = [result for result in results if result.group == group]
     return found
 

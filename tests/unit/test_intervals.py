@@ -83,20 +83,30 @@ def test_p_of_few_clusters_is_that_of_all_flips() -> None:
     assert intervals.p_value([intervals.stratum(np.ones(9), np.arange(9))]) == 2 / 2**9
 
 
-def test_p_of_many_clusters_is_near_the_exact_one_of_a_sign_test() -> None:
+def test_p_of_many_clusters_is_that_of_a_sign_test() -> None:
     values = np.repeat([1.0, -1.0, 0.0], [35, 18, 400])
     exact = 2 * sum(math.comb(53, k) for k in range(35, 54)) / 2**53
-    strata = [intervals.stratum(values, np.arange(len(values)))]
-    assert intervals.p_value(strata) == pytest.approx(exact, abs=0.005)
+    found = intervals.p_value([intervals.stratum(values, np.arange(len(values)))])
+    assert found == pytest.approx(exact, rel=1e-9)
+    # the same values in clusters that agree say no more, as if alone they would
+    thrice, clusters = np.repeat(values, 3), np.repeat(np.arange(453), 3)
+    together = intervals.p_value([intervals.stratum(thrice, clusters)])
+    assert together == pytest.approx(exact, rel=1e-9)
+    alone = intervals.p_value([intervals.stratum(thrice, np.arange(1359))])
+    assert alone < exact / 10
+
+
+def test_p_of_drawn_flips() -> None:
+    """Differences of many sizes: near the normal approximation, and never 0."""
+    generator = np.random.default_rng(7)
+    values = generator.normal(size=300)
+    values += 0.12 - values.mean()
+    strata = [intervals.stratum(values, np.arange(300))]
+    z = abs(values.sum()) / np.sqrt((values**2).sum())
+    assert 0.005 < intervals.p_value(strata) < 0.5
+    assert intervals.p_value(strata) == pytest.approx(math.erfc(z / math.sqrt(2)), abs=0.015)
     assert intervals.p_value(strata) == intervals.p_value(strata)
-    assert intervals.p_value([intervals.stratum(np.ones(99), np.arange(99))]) == 1e-4
-    # the same values in clusters that agree say less
-    together = intervals.p_value(
-        [intervals.stratum(np.repeat(values, 3), np.repeat(np.arange(453), 3))]
-    )
-    assert together == intervals.p_value(strata)
-    alone = intervals.p_value([intervals.stratum(np.repeat(values, 3), np.arange(1359))])
-    assert alone < together / 10
+    assert intervals.p_value([intervals.stratum(values + 3, np.arange(300))]) == 1e-4
 
 
 def test_p_of_models_that_are_alike_is_even() -> None:

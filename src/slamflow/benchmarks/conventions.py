@@ -27,12 +27,11 @@ import numpy as np
 import pandas as pd
 
 from slamflow import files
-from slamflow.benchmarks import intervals, pairs_table
+from slamflow.benchmarks import averages, pairs_table
 from slamflow.tables import scores as scores_table
 
 TIE = 1e-9  # relative: sums of equal terms in another order differ by rounding only
 CHANCE = 0.5
-AVERAGES = ("micro", "macro")
 ALL = "all"  # the group that is the whole benchmark
 KNOWN = "in-vocabulary"  # of the official sWUGGY, the bands of words that LibriSpeech has
 BANDS, UNHEARD = ("1-5", "6-20", "21-100", ">100"), "oov"
@@ -71,25 +70,6 @@ CONVENTIONS = {
     "conditional-mean": Convention("mean", "files", prompt=False),
     "conditional-sum": Convention("sum", "files", prompt=False),
 }
-
-
-@dataclass(frozen=True)
-class Result:
-    """One number with its 95 % interval, as fractions; `items` counts the different items."""
-
-    group: str
-    metric: str
-    value: float
-    low: float
-    high: float
-    items: int
-
-
-@dataclass(frozen=True)
-class Difference(Result):
-    """A difference of two models; `p` is two-sided, see `intervals.p_value`."""
-
-    p: float
 
 
 def read(path: Path, cluster: str = "item") -> dict[str, pd.DataFrame]:
@@ -174,7 +154,9 @@ def score(terms: pd.DataFrame, rule: Convention) -> pd.Series:
     return -nll.where(tokens > 0, 0.0) / (tokens.clip(lower=1) if rule.score == "mean" else 1)
 
 
-def summarise(pairs: pd.DataFrame, convention: str, average: str = "micro") -> list[Result]:
+def summarise(
+    pairs: pd.DataFrame, convention: str, average: str = "micro"
+) -> list[averages.Result]:
     """Accuracy of the whole benchmark, then of each group where there are several.
 
     Where the groups are the official frequency bands, those of words that LibriSpeech has are
@@ -187,19 +169,21 @@ def summarise(pairs: pd.DataFrame, convention: str, average: str = "micro") -> l
             accuracy (metric `macro_accuracy`), whose bootstrap draws within groups.
     """
     counted = outcomes(pairs, convention)
-    results = [_result(counted, ALL, average)]
+    results = [averages.summary(counted, ALL, average)]
     names = sorted(set(counted["group"]))
     known = counted[counted["group"].isin(BANDS)]
     if UNHEARD in names and len(known):
-        results.append(_result(known, KNOWN, "micro"))
+        results.append(averages.summary(known, KNOWN, "micro"))
     if len(names) > 1:
-        results += [_result(counted[counted["group"] == name], name, "micro") for name in names]
+        results += [
+            averages.summary(counted[counted["group"] == name], name, "micro") for name in names
+        ]
     return results
 
 
 def paired_difference(
     scores_a: pd.DataFrame, scores_b: pd.DataFrame, convention: str, average: str = "micro"
-) -> Difference:
+) -> averages.Difference:
     """Accuracy of `a` minus accuracy of `b` on the same pairs, with a paired bootstrap interval.
 
     Args:
@@ -214,25 +198,5 @@ def paired_difference(
     key = ["item", "rendition", "group", "cluster", "modality"]
     if not scores_a[key].equals(scores_b[key]):
         raise ValueError("the two models were not scored on the same items; score both anew")
-    counted = outcomes(scores_a, convention)
-    counted["outcome"] -= outcomes(scores_b, convention)["outcome"]
-    result = _result(counted, ALL, average)
-    return Difference(**vars(result), p=intervals.p_value(_strata(counted, average)))
-
-
-def _result(counted: pd.DataFrame, group: str, average: str) -> Result:
-    strata = _strata(counted, average)
-    low, high = intervals.interval(strata)
-    metric = "macro_accuracy" if average == "macro" else "accuracy"
-    return Result(group, metric, intervals.mean(strata), low, high, counted["item"].nunique())
-
-
-def _strata(counted: pd.DataFrame, average: str) -> list[intervals.Stratum]:
-    """What is averaged: all, or each group by itself."""
-    if average not in AVERAGES:
-        raise ValueError(f"average is {average!r} and must be one of {', '.join(AVERAGES)}")
-    parts = [part for _, part in counted.groupby("group")] if average == "macro" else [counted]
-    return [
-        intervals.stratum(part["outcome"].to_numpy(), part["cluster"].to_numpy(dtype=str))
-        for part in parts
-    ]
+    a, b = (outcomes(scores, convention) for scores in (scores_a, scores_b))
+    return averages.difference(a, b, average)

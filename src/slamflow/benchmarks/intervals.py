@@ -5,6 +5,7 @@ change their sign: what shares a word or a story is not independent, so it moves
 """
 
 import functools
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ RESAMPLES = 2000
 LEVEL = 0.95
 SEED = 0
 FLIPS = 9999  # with the observed one 10,000
-EXACT = 13  # clusters that differ: up to 8,192 ways to flip them are all tried
+EXACT = 1_000_000  # different means, up to which all flips are counted
 TIE = 1e-9  # relative: equal sums in another order differ by rounding only
 DRAWS_AT_ONCE = 4_000_000  # bounds the memory, 32 MB an array
 
@@ -86,21 +87,28 @@ def p_value(strata: Sequence[Stratum], flips: int = FLIPS, seed: int = SEED) -> 
     """Two-sided p of `mean(strata)` where the values are differences of two models.
 
     If the models were alike, a cluster's difference would be as likely with the other sign. The p
-    is the share of all flips of clusters' signs that give a mean as far from 0 or farther; where
-    these are too many, of `flips` drawn ones and the observed one (Phipson & Smyth, 2010,
-    "Permutation P-values Should Never Be Zero").
+    is the share of all flips of clusters' signs that give a mean as far from 0 or farther. Of k
+    clusters that differ by as much, a binomial number is flipped, so that all flips are counted
+    where they have few different means. Else it is the share among `flips` drawn ones and the
+    observed one (Phipson & Smyth, 2010, "Permutation P-values Should Never Be Zero").
     """
     moved = np.concatenate([part.sums / part.counts.sum() for part in strata])
-    moved = moved[moved != 0]  # the others change nothing
-    size, whole = len(moved), float(moved.sum())
-    least = abs(whole) - TIE * float(np.abs(moved).sum())
-    if size <= EXACT:
-        turned = np.arange(2**size)[:, None] >> np.arange(size) & 1
-        return float((np.abs(whole - 2 * (turned @ moved)) >= least).mean())
-    generator = np.random.default_rng(seed)
-    extreme, at_once = 1, max(1, DRAWS_AT_ONCE // size)
-    for begin in range(0, flips, at_once):
-        count = min(at_once, flips - begin)
-        turned = generator.integers(2, size=(count, size), dtype=np.int8).astype(np.float64)
-        extreme += int((np.abs(whole - 2 * (turned @ moved)) >= least).sum())
-    return extreme / (flips + 1)
+    least = abs(float(moved.sum())) - TIE * float(np.abs(moved).sum())
+    sizes, counts = np.unique(np.abs(moved[moved != 0]), return_counts=True)
+    if np.prod(counts + 1.0) <= EXACT:
+        means, chances = np.zeros(1), np.ones(1)
+        for size, count in zip(sizes, counts.tolist(), strict=True):
+            turned = np.arange(count + 1)
+            means = np.add.outer(means, size * (count - 2 * turned)).ravel()
+            chances = np.multiply.outer(chances, _halves(count)).ravel()
+        return min(1.0, float(chances[np.abs(means) >= least].sum()))
+    drawn, generator = np.zeros(flips), np.random.default_rng(seed)
+    for size, count in zip(sizes, counts.tolist(), strict=True):
+        drawn += size * (count - 2 * generator.binomial(count, 0.5, size=flips))
+    return (1 + int((np.abs(drawn) >= least).sum())) / (1 + flips)
+
+
+def _halves(count: int) -> np.ndarray:
+    """The probabilities of 0 to `count` heads of a fair coin, [count + 1]."""
+    logs = np.array([math.lgamma(number + 1) for number in range(count + 1)])
+    return np.exp(logs[-1] - logs - logs[::-1] - count * math.log(2))

@@ -1,11 +1,12 @@
 """The rows of `eval.tsv` and `comparisons.tsv` that say how well models tell pairs apart."""
 
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 
-from slamflow.benchmarks import conventions
+from slamflow.benchmarks import averages, conventions
 
 LENGTH = "slamkit-sum"  # an order-0 model is the length baseline only if terms are summed
 
@@ -43,7 +44,8 @@ def rows(config: Mapping[str, Any], key: Key, pairs: Pairs) -> Iterator[dict[str
 def differences(config: Mapping[str, Any], read: Mapping[Key, Pairs]) -> Iterator[dict[str, Any]]:
     """Rows of each aligned model and its base, then of all other pairs of trained models.
 
-    The former by every convention, the benchmark's default first; the latter by the default.
+    The former by every convention, the benchmark's default first; the latter by the default, but
+    for models that were scored among different ids.
 
     Args:
         config: see `tables.collect`.
@@ -51,46 +53,54 @@ def differences(config: Mapping[str, Any], read: Mapping[Key, Pairs]) -> Iterato
     """
     aligned = config.get("aligned", {})
     for model, benchmark in read:
-        if (aligned.get(model), benchmark) in read:
-            yield from _difference(config, read, benchmark, model, aligned[model], every=True)
-    untrained = {*config.get("orders", {}), *config.get("untrained", [])}
+        base = aligned.get(model)
+        if (base, benchmark) not in read:
+            continue
+        pairs, others = read[model, benchmark], read[base, benchmark]
+        default = default_of(config, (model, benchmark), pairs)
+        for name in sorted(pairs.keys() & others.keys(), key=lambda name: (name != default, name)):
+            average = average_of(config, (model, benchmark))
+            result = conventions.paired_difference(pairs[name], others[name], name, average)
+            yield _difference(model, base, benchmark, _named(name, pairs[name]), result)
     for benchmark in dict.fromkeys(benchmark for _, benchmark in read):
-        models = [model for model, met in read if met == benchmark and model not in untrained]
-        for place, model in enumerate(models):
-            for against in models[place + 1 :]:
-                if aligned.get(model) != against and aligned.get(against) != model:
-                    yield from _difference(config, read, benchmark, model, against)
+        yield from _others(config, read, benchmark)
+
+
+def _others(
+    config: Mapping[str, Any], read: Mapping[Key, Pairs], benchmark: str
+) -> Iterator[dict[str, Any]]:
+    """The rows of all pairs of trained models of which neither is aligned from the other."""
+    aligned = config.get("aligned", {})
+    untrained = {*config.get("orders", {}), *config.get("untrained", [])}
+    counted = {}
+    for (model, met), pairs in read.items():
+        if met == benchmark and model not in untrained:
+            default = default_of(config, (model, benchmark), pairs)
+            name = _named(default, pairs[default])
+            counted[model] = name, conventions.outcomes(pairs[default], default)
+    for (model, (name, one)), (against, (other_name, other)) in itertools.combinations(
+        counted.items(), 2
+    ):
+        if name == other_name and against != aligned.get(model) and model != aligned.get(against):
+            average = average_of(config, (model, benchmark))
+            result = averages.difference(one, other, average)
+            yield _difference(model, against, benchmark, name, result)
 
 
 def _difference(
-    config: Mapping[str, Any],
-    read: Mapping[Key, Pairs],
-    benchmark: str,
-    model: str,
-    against: str,
-    every: bool = False,
-) -> Iterator[dict[str, Any]]:
-    """The rows of two models; none where they are scored among different ids."""
-    pairs, base = read[model, benchmark], read[against, benchmark]
-    default = default_of(config, (model, benchmark), pairs)
-    both = sorted(pairs.keys() & base.keys(), key=lambda name: (name != default, name))
-    for convention in both if every else [default]:
-        if not pairs[convention]["modality"].equals(base[convention]["modality"]):
-            continue
-        result = conventions.paired_difference(
-            pairs[convention], base[convention], convention, average_of(config, (model, benchmark))
-        )
-        yield {
-            "model": model,
-            "against": against,
-            "benchmark": benchmark,
-            "group": result.group,
-            "metric": result.metric,
-            "convention": _named(convention, pairs[convention]),
-            **_numbers("difference", result),
-            "p": f"{result.p:.4f}",
-            "n": str(result.items),
-        }
+    model: str, against: str, benchmark: str, convention: str, result: averages.Difference
+) -> dict[str, Any]:
+    return {
+        "model": model,
+        "against": against,
+        "benchmark": benchmark,
+        "group": result.group,
+        "metric": result.metric,
+        "convention": convention,
+        **_numbers("difference", result),
+        "p": f"{result.p:.3g}",
+        "n": str(result.items),
+    }
 
 
 def default_of(config: Mapping[str, Any], key: Key, pairs: Pairs) -> str:
@@ -123,7 +133,7 @@ def _named(convention: str, pairs: pd.DataFrame) -> str:
     return f"{convention} {'among units' if modality == 'units' else modality}"
 
 
-def _numbers(name: str, result: conventions.Result) -> dict[str, str]:
+def _numbers(name: str, result: averages.Result) -> dict[str, str]:
     """Value and interval in percent; a second decimal only where the interval is below a point."""
     digits = 2 if 0 < result.high - result.low < 0.01 else 1
     values = {name: result.value, "ci_low": result.low, "ci_high": result.high}
