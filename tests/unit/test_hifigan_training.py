@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import soundfile
 import torch
 import torchaudio
 import training_job
@@ -238,15 +239,15 @@ def test_training_learns_to_speak(trained: Path, units: Path, data: Path) -> Non
 
 
 def test_a_vocoder_of_many_voices_speaks_in_each(
-    many: Path, units: Path, targets: Path, tmp_path: Path
+    many: Path, units: Path, targets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = make(many, tokeniser=files.sha256(targets), voices="many", voice=None)
     assert task.names == ["s0", "s1"]
     heard = {int(task._inputs([(index, 0)])[5]) for index in range(task.utterances)}
     assert heard == {0, 1}
-    task.folder = tmp_path / "v"
+    task.folder = folder = tmp_path / "results" / "vocoders" / "v"
     task.export(task.model.eval(), training_table.schema(task.measures).empty_table())
-    vocoder = vocoding.load(tmp_path / "v")
+    vocoder = vocoding.load(folder)
     assert (vocoder.config.voices, vocoder.config.voice) == (["s0", "s1"], "s0")
     frames, lengths = torch.tensor([[1, 2, 3, 4], [1, 2, 3, 4]]), torch.tensor([4, 4])
     with torch.inference_mode():
@@ -265,9 +266,13 @@ def test_a_vocoder_of_many_voices_speaks_in_each(
         np.testing.assert_allclose(wave, expected, atol=1e-6)
     few, spoken = tmp_path / "u.parquet", tmp_path / "s.parquet"
     files.write_table(pq.read_table(units).slice(0, 4), few, units_table.SCHEMA)
-    vocoding.vocode_table({}, tmp_path / "v", targets, [few], spoken, ONE)
+    vocoding.vocode_table({}, folder, targets, [few], spoken, ONE)
     speakers = pq.read_table(few)["speaker"].to_pylist()
     assert pq.read_table(spoken)["speaker"].to_pylist() == speakers and len(set(speakers)) == 2
+    monkeypatch.chdir(tmp_path)
+    [code] = re.findall(r"```python\n(.*?)```", (folder / "card.md").read_text(), re.DOTALL)
+    exec(code, {})
+    assert soundfile.info("speech.wav").duration >= 3 * HOP / 16_000
 
 
 @pytest.mark.parametrize(

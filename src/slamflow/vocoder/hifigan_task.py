@@ -17,6 +17,17 @@ from slamflow.vocoder import adversarial, hifigan, hifigan_data, hifigan_setting
 
 MICRO_SECONDS = {"cpu": 4.0, "cuda": 40.0}  # of a micro-batch, unless the machine says otherwise
 VALIDATED = 256  # segments of held-out utterances, at most
+USE = """\
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from slamflow.vocoder import vocoding
+
+vocoder = vocoding.load(Path("results/vocoders/{name}"))
+[wave] = vocoding.vocode(vocoder, [np.array([3, 1, 4])])  # units without repeats
+soundfile.write("speech.wav", wave, vocoder.config.sampling_rate)"""
 Segments = list[tuple[int, int]]  # number of an utterance, and the first frame of a segment in it
 
 
@@ -132,7 +143,13 @@ class UnitsToWaves:
         }
         for name, value in self.validate(module).items():
             facts[f"{name}, segments of held-out utterances"] = value
-        card = artefacts.card("Code-HiFi-GAN", facts, self.config, log, "mel", self.origin)
+        about = artefacts.About(
+            text="A Code-HiFi-GAN with a duration predictor that Slamflow trained. It takes units"
+            " of one tokeniser, numbers without repeats, and gives speech.",
+            use=USE.format(name=self.folder.name),
+            tags=("vocoder",),
+        )
+        card = artefacts.card("Code-HiFi-GAN", facts, self.config, log, "mel", self.origin, about)
         artefacts.write(generator, self.folder, log, card)
 
     def _segments(self, utterances: np.ndarray, firsts: np.ndarray) -> Segments:
