@@ -53,7 +53,7 @@ rule score_crossing:
         speech=lambda w: plan.benchmark_speech(w.model, w.benchmark),
         alignments=lambda w: plan.benchmark_alignments(w.model, w.benchmark),
         centroids=lambda w: plan.codebook(plan.tokeniser(w.model)),
-        tokenizer=lambda w: plan.codebook(plan.text_tokeniser(w.model)),
+        tokenizer=lambda w: plan.text_codebook(w.model),
     output:
         scores="results/scores/{model}/{benchmark}.parquet",
     log:

@@ -85,6 +85,9 @@ def test_items_of_two_kinds_have_a_rule_of_their_own() -> None:
                        for kind in ("speech", "text")}  # fmt: skip
     assert made.text_tokeniser("slm-interleaved") == "bpe"
     assert made.text_tokeniser("slm") is made.text_tokeniser("bigram") is None
+    assert made.text_codebook("slm-interleaved") == "results/tokenisers/bpe/tokenizer.json"
+    with pytest.raises(ValueError, match="slm knows no text beside units"):
+        made.text_codebook("slm")
     names = SimpleNamespace(benchmark="story-cloze-to-text")
     scoring = json.loads(made.block("score_crossing")(names))
     assert (scoring["context"], scoring["ending"]) == ("units", "text")

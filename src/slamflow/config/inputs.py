@@ -224,6 +224,19 @@ class Inputs:
             None if isinstance(found, PublishedModel) else self.config.mixtures[found.mixture].text
         )
 
+    def text_codebook(self, model: str) -> str:
+        """What says which text a model reads beside units.
+
+        Raises:
+            ValueError: it reads none.
+        """
+        tokeniser = self.text_tokeniser(model)
+        if tokeniser is None:
+            raise ValueError(
+                f"{model} knows no text beside units: name one of an interleaved mixture"
+            )
+        return self.codebook(tokeniser)
+
     def evaluated(self) -> list[tuple[str, str]]:
         """Each (model, benchmark) of `evaluate`, then of `questions`, once, in their order."""
         return blocks.evaluated(self.config)
