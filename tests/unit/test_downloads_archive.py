@@ -39,6 +39,11 @@ def test_every_packing_by_its_content(stage: Stage, server: Server, mode: str) -
     stage.succeeds(block(server, "get"), CONTENT)
 
 
+def test_weights_that_are_a_zip_inside_are_kept_whole(stage: Stage, server: Server) -> None:
+    server.files["/vocoder.pt"] = zipped(CONTENT)
+    stage.succeeds(block(server, "vocoder.pt"), {"vocoder.pt": server.files["/vocoder.pt"]})
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_goes_on_after_breaks(stage: Stage, server: Server, seed: int) -> None:
     rng = random.Random(seed)

@@ -17,7 +17,10 @@ def _checksum(text: str) -> str:
 
 
 class Archive(Block):
-    """A file of a web server: tar or zip, which is unpacked, or a plain file, which is kept."""
+    """A file of a web server: tar or zip, which is unpacked, or a plain file, which is kept.
+
+    PyTorch's weights (.pt, .pth, .bin, .ckpt) are kept, too, though they are archives inside.
+    """
 
     url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$")] = setting(
         is_about="where it lies"

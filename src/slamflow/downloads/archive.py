@@ -109,7 +109,7 @@ def _one(source: transfer.Source, size: int, number: int, strip: int, place: Pla
         meter = transfer.Meter(label, size, done, place.patience.stop)
         transfer.download(source, path, meter, place.patience)
     place.files.mkdir(parents=True, exist_ok=True)
-    packed = unpacking.is_archive(path)
+    packed = not unpacking.kept_whole(path.name) and unpacking.is_archive(path)
     if unpacking.named_archive(path.name) and not packed:
         raise ValueError(
             f"{source.shown}: is no tar or zip archive by its content; see {path}, mend `url`, and"

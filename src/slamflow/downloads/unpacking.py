@@ -17,6 +17,7 @@ from typing import IO, Any, Self
 from slamflow import logs
 from slamflow.downloads import space
 
+WEIGHTS = (".pt", ".pth", ".bin", ".ckpt")  # of PyTorch's files, which are zip archives inside
 SUFFIXES = (".tar", ".zip", ".tgz", ".tbz", ".tbz2", ".txz")  # of archives, and `.tar.*`
 CHUNK = 1 << 20  # bytes
 
@@ -53,6 +54,11 @@ def named_archive(name: str) -> bool:
     """Whether a file is an archive by its name."""
     suffixes = [suffix.lower() for suffix in PurePosixPath(name).suffixes[-2:]]
     return bool(suffixes) and (suffixes[-1] in SUFFIXES or suffixes[0] == ".tar")
+
+
+def kept_whole(name: str) -> bool:
+    """Whether a file is weights by its name, so that it is kept even if it is an archive inside."""
+    return PurePosixPath(name).suffix.lower() in WEIGHTS
 
 
 def unpack(path: Path, folder: Path, strip: int, origin: str, label: str) -> None:
