@@ -243,11 +243,14 @@ def test_score_leaves_out_what_cannot_be_used(
     (folder / "a" / "0_incorrect.wav").unlink()
     (folder / "a" / "0_incorrect.wav").write_bytes(b"no audio")
     (folder / "b" / "1_incorrect.wav").unlink()
+    for name in ("x.wav", "y.wav"):
+        (folder / name).symlink_to(members[0][0])
     given = ("--model", results.model, "--tokeniser", results.tokeniser, folder)
     out, err = run(capfd, "score", *given)
     assert len(out.splitlines()) == 1 + 4 and " of 4 " in err
     assert "a/0_incorrect.wav: cannot be used (cannot be decoded" in err
     assert "b/1_correct.wav: cannot be used (no partner" in err
+    assert "x.wav: cannot be used (unreadable name" in err
 
 
 def test_generate_speaks_what_the_model_says(

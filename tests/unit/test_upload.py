@@ -137,6 +137,9 @@ def test_the_card_on_the_hub(hub: UploadHub, results: Results, capfd: Terminal) 
     found = {(each.dataset_config, each.metric_value) for each in data.eval_results}
     assert found == {("all", 75.7), ("5-19", 74.7)}
     assert "| lexical | all | accuracy | slamkit-mean | 75.7 [72.2, 79.0] | 400 |" in text
+    titles = [line for line in text.splitlines() if line.startswith("#")]
+    assert titles[:2] == ["# Language model of units", "## How to use"]
+    assert titles[-3:] == ["## Versions", "## Speech", "## Results"]
     assert "results/models" not in text and f'from_pretrained("{NAME}")' in text
     assert "51.0" not in text and "70.1" not in text
     table = hub.files["eval.tsv"].decode().splitlines()

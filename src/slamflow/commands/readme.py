@@ -55,7 +55,7 @@ def text(
         data.model_name = repository.partition("/")[2]
         data.eval_results = [_result(row, data.pipeline_tag) for row in rows]
         parts.append(_table(rows))
-    card.text = "\\n\\n".join(part.strip("\\n") for part in parts if part) + "\\n"
+    card.text = "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
     return str(card)
 
 

@@ -85,7 +85,7 @@ def _table(
 
     rule = conventions.named(convention)
     table = pairs[["item", "group"]].copy()
-    paths = listed.pivot(index="item", columns="role", values="path")
+    paths = listed[listed["reason"].isna()].pivot(index="item", columns="role", values="path")
     for role in ("positive", "negative"):
         table[role] = [str(root / path) for path in table["item"].map(paths[role])]
         table[f"score_{role}"] = conventions.score(pairs_table.member(pairs, role), rule)
