@@ -45,7 +45,7 @@ def _chosen(material: Material, heard: list[dict[str, str]]) -> dict[str, tuple[
     Returns:
         of each, the benchmark and the table of its speech.
     """
-    found = {}
+    found: dict[str, tuple[str, Path]] = {}
     for it in heard:
         path = (
             material.results / "voices" / it["vocoder"] / it["model"] / f"{it['benchmark']}.parquet"
