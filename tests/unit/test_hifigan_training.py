@@ -17,7 +17,7 @@ import torchaudio
 import training_job
 from torch.nn import functional
 
-from slamflow import audio, files
+from slamflow import audio, files, provenance
 from slamflow.config.fields import settings_of
 from slamflow.config.schema_vocoders import HifiganVocoder
 from slamflow.tables import training as training_table
@@ -26,6 +26,7 @@ from slamflow.tokeniser import units as units_stage
 from slamflow.training.rank import Place
 from slamflow.vocoder import discriminators, hifigan, hifigan_data, hifigan_task, vocoding
 
+ROOT = Path(__file__).parents[2]
 HOP, CLUSTERS, FRAMES = 640, 8, 7
 ONE = {"threads": 1, "device": "cpu"}
 WRITTEN: dict[str, Any] = {  # as in a recipe
@@ -303,6 +304,19 @@ def test_architectures_that_do_not_fit(
         shape = {**CONFIG["architecture"], **changes}
         prepare(tmp_path / "d", units, trained_on, architecture=shape)
     assert not (tmp_path / "d").exists()
+
+
+def test_the_code_of_one_kind_is_not_in_the_digest_of_another() -> None:
+    script = ROOT / "workflow_scripts" / "train_vocoder.py"
+    mel, ours = (
+        {
+            name.removeprefix("slamflow.vocoder.")
+            for name in provenance.reached_code(script, [f"slamflow.vocoder.{kind}_task"], ROOT)
+        }
+        for kind in ("mel", "hifigan")
+    )
+    assert {"hifigan", "hifigan_data", "adversarial", "discriminators"} <= ours - mel
+    assert {"mel", "mel_data"} <= mel - ours
 
 
 def test_trainings_that_are_impossible(data: Path, many: Path) -> None:
