@@ -8,7 +8,7 @@ def main() -> None:
     parser = commandline.parser(__doc__, "table", "page")
     args = parser.parse_args()
     with logs.capture(args.log):
-        study_page.draw(args.config, args.table, args.page)
+        study_page.draw(args.config["questions"], args.table, args.page)
 
 
 if __name__ == "__main__":

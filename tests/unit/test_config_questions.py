@@ -1,5 +1,7 @@
 """Questions of a study in the config: what is refused, and what reaches the stages."""
 
+import re
+
 import pytest
 import yaml
 from test_config_models import ROOT, block, plan
@@ -85,6 +87,19 @@ def test_what_a_question_spends_is_also_what_its_models_start_from() -> None:
     lineage = block(made, "answer_question", question="twist")["lineage"]
     assert lineage["study-twist-s3"] == ["study-twist-s3", "text-lm"]
     assert "results/models/text-lm/training.parquet" in made.question_trainings("twist")
+
+
+def test_the_page_has_the_order_of_the_config() -> None:
+    found = block(plan("{}", "ablations"), "draw_study")["questions"]
+    assert [each["name"] for each in found][:3] == ["dpo", "dpo-length", "twist"]
+    assert found[1]["arms"] == ["none", "dpo-50", "dpo-100", "dpo-200"]
+    assert found[1]["about"] == "How long should DPO be?"
+
+
+def test_the_example_of_the_documentation_is_a_config() -> None:
+    (text,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "study.md").read_text(), re.DOTALL)
+    config = load(ROOT, yaml.safe_load(text))
+    assert config.questions["width"].arms["wide"] == ["wide-s1", "wide-s2", "wide-s3"]
 
 
 def test_without_questions_there_is_no_study() -> None:

@@ -19,6 +19,12 @@ ITEMS = 8
 ARMS = {"cold": {"cold-s1": 1, "cold-s2": 2}, "dpo": {"dpo-s1": 1, "dpo-s2": 2}}
 # how many of the first items each model has right
 CORRECT = {"cold-s1": 4, "cold-s2": 6, "dpo-s1": 5, "dpo-s2": 7}
+ASKED = {
+    "name": "dpo",
+    "about": "Does <DPO> help?",
+    "arms": ["dpo", "cold"],
+    "benchmarks": ["cloze"],
+}
 CARD = "| tokens of a pair | 50 |\n"
 
 
@@ -152,21 +158,23 @@ def test_answers_are_collected_in_order(tmp_path: Path) -> None:
 def test_the_page_says_what_the_table_says(tmp_path: Path) -> None:
     table = answered(tmp_path).reset_index()
     page = tmp_path / "study.html"
-    study_page.draw({"dpo": "Does <DPO> help?"}, tmp_path / "study" / "dpo.tsv", page)
+    study_page.draw([ASKED], tmp_path / "study" / "dpo.tsv", page)
     text = page.read_text()
     assert "Does &lt;DPO&gt; help?" in text and "<DPO>" not in text
     low, high = (float(table["difference_" + end].iloc[1]) for end in ("low", "high"))
     assert f"dpo changes cloze by 12.5 [{low:.1f}, {high:.1f}] points." in " ".join(text.split())
+    assert text.index(">dpo</text>") < text.index(">cold</text>")  # the order that is asked for
     assert text.count("<svg") == 1 and not re.search(r"(src|href)=\"(?!#)", text)
     for value in ("50.00 75.00", "62.50 87.50", "0.01"):  # seeds, and a hundredth of a million
         assert value in text
-    with pytest.raises(ValueError, match="lacks the question units"):
-        study_page.draw({"units": "How many?"}, tmp_path / "study" / "dpo.tsv", page)
+    with pytest.raises(ValueError, match="lacks the answer of dpo, cloze, long"):
+        asked = ASKED | {"arms": ["cold", "dpo", "long"]}
+        study_page.draw([asked], tmp_path / "study" / "dpo.tsv", page)
     assert page.read_text() == text
 
 
 def test_the_page_is_the_same_every_time(tmp_path: Path) -> None:
     answered(tmp_path)
     for name in ("one", "two"):
-        study_page.draw({"dpo": "Does it?"}, tmp_path / "study" / "dpo.tsv", tmp_path / name)
+        study_page.draw([ASKED], tmp_path / "study" / "dpo.tsv", tmp_path / name)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()

@@ -244,9 +244,7 @@ _BLOCKS: dict[str, Callable[[Config, Any], dict[str, Any]]] = {
     "answer_question": lambda config, w: questions.answer(config, w.question),
     "write_report": lambda config, w: reported.block(config, evaluated(config)),
     "collect_study": lambda config, w: {},
-    "draw_study": lambda config, w: {
-        name: question.about for name, question in config.questions.items()
-    },
+    "draw_study": lambda config, w: questions.page(config),
 }
 
 _ENGINES: dict[str, Callable[[Config, Any], str]] = {

@@ -60,6 +60,21 @@ def answer(config: Config, question: str) -> dict[str, Any]:
     }
 
 
+def page(config: Config) -> dict[str, Any]:
+    """The block of `draw_study`: what is asked, and in what order all is shown."""
+    return {
+        "questions": [
+            {
+                "name": name,
+                "about": question.about,
+                "arms": list(question.arms),
+                "benchmarks": question.benchmarks,
+            }
+            for name, question in config.questions.items()
+        ]
+    }
+
+
 def problems(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
     """The key's path and what is wrong with a question."""
     for name, question in config.questions.items():

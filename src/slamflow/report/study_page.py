@@ -1,6 +1,6 @@
 """`study.html`: the answers of a study as small multiples, on one page that needs nothing else."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,31 +16,31 @@ NUMBERS = ["value", "ci_low", "ci_high", "difference", "difference_low", "differ
 AXIS, LINE = 0.75, 0.3  # heights (inches) of what is about a panel, and of an arm
 
 
-def draw(questions: Mapping[str, str], table: Path, output: Path) -> None:
+def draw(questions: Sequence[Mapping[str, Any]], table: Path, output: Path) -> None:
     """Draw the answers to all questions.
 
     Args:
-        questions: what each asks, in the order of the page.
+        questions: of each `name`, `about`, `arms` and `benchmarks`, in the order of the page.
         table: `study.tsv`.
         output: path of the page.
 
     Raises:
-        ValueError: the table is damaged or lacks a question.
+        ValueError: the table is damaged or lacks an answer.
     """
     answers = study.read(table)
-    built = []
-    for name, about in questions.items():
-        rows = answers[answers["question"] == name]
-        if rows.empty:
-            raise ValueError(f"{table}: lacks the question {name}; {files.REMAKE}")
-        built.append(_question(name, about, rows))
-    text = _render(built)
+    text = _render([_question(asked, answers, table) for asked in questions])
     with files.replacing(output) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    logs.say(f"{output}: {len(built)} questions, {len(text) / 1e6:.1f} MB")
+    logs.say(f"{output}: {len(questions)} questions, {len(text) / 1e6:.1f} MB")
 
 
-def _question(name: str, about: str, rows: pd.DataFrame) -> dict[str, Any]:
+def _question(asked: Mapping[str, Any], answers: pd.DataFrame, table: Path) -> dict[str, Any]:
+    name = asked["name"]
+    order = [(name, benchmark, arm) for benchmark in asked["benchmarks"] for arm in asked["arms"]]
+    found = answers.set_index(["question", "benchmark", "arm"])
+    if lacking := [key for key in order if key not in found.index]:
+        raise ValueError(f"{table}: lacks the answer of {', '.join(lacking[0])}; {files.REMAKE}")
+    rows = found.loc[order].reset_index()
     rows = rows.assign(**{key: pd.to_numeric(rows[key]) for key in NUMBERS})
     span = _span(rows)
     panels = [
@@ -50,7 +50,7 @@ def _question(name: str, about: str, rows: pd.DataFrame) -> dict[str, Any]:
     shown = rows.drop_duplicates("arm")
     return {
         "name": name,
-        "about": about,
+        "about": asked["about"],
         "baseline": rows["baseline"].iloc[0],
         "panels": panels,
         "budgets": [_budget(row) for _, row in shown.iterrows()],
