@@ -8,12 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from slamflow import audio, files
 from slamflow.corpora.generated import stories
-from slamflow.generation import bigrams, sphinx
+from slamflow.generation import bigrams, sphinx, transcribing
 from slamflow.generation.words import word_error_rate, words
 from slamflow.synthesis.espeak import Espeak
+from slamflow.tables import speech as speech_table
+from slamflow.tables import transcripts as transcripts_table
+from slamflow.tables import voices as voices_table
 
 STORIES = stories.generate({"count": 300, "seed": 3})["text"].to_pylist()
 TOLD = [sentence for story in STORIES for sentence in re.findall(r"[^.!?]+[.!?]", story)]
@@ -107,3 +112,38 @@ def test_what_the_dictionary_lacks_is_heard_as_espeak_says_it() -> None:
         heard = " ".join(sphinx.transcribe([wave], said.sampling_rate, folder))
     assert "zorbling Z " in dictionary and "рад" not in dictionary
     assert "zorbling" in heard
+
+
+def test_parts_of_a_table_are_heard_together_or_apart(
+    spoken: tuple[list[np.ndarray], int], tmp_path: Path
+) -> None:
+    waves, rate = spoken
+    both = np.concatenate(waves[:2])
+    rows = [
+        {"id": "both", "wave": both, "prompt_end": len(waves[0]) / rate},
+        {"id": "silent", "wave": np.zeros(rate, np.float32), "prompt_end": 0.5},
+    ]
+    for row in rows:
+        row["audio"] = {"bytes": audio.encode_flac(row.pop("wave"), rate), "path": None}
+        row["sampling_rate"] = rate
+    voices, output = tmp_path / "v.parquet", tmp_path / "t.parquet"
+    schema = voices_table.SCHEMA
+    files.write_table(pa.Table.from_pylist(rows, schema=schema), voices, schema)
+    told = [{"id": str(index), "text": text} for index, text in enumerate(TOLD)]
+    texts, schema = tmp_path / "s.parquet", speech_table.SCHEMA
+    files.write_table(pa.Table.from_pylist(told, schema=schema), texts, schema)
+    found = {}
+    for prompt in ("counted", "given"):
+        config = {"engine": "sphinx", "prompt": prompt}
+        transcribing.transcribe(config, voices, [texts], output, {"threads": 1})
+        found[prompt] = files.read_table(output, transcripts_table.SCHEMA).to_pylist()
+    whole, silent = found["counted"]
+    assert (silent["text"], silent["prompt"], silent["engine"]) == ("", None, "sphinx")
+    # no sentence of the texts goes on with another one
+    assert word_error_rate([(" ".join(SENTENCES[:2]), whole["text"])]) < 0.6
+    first, second = found["given"]
+    assert (second["prompt"], second["text"]) == ("", "")
+    parts = [(SENTENCES[0], first["prompt"]), (SENTENCES[1], first["text"])]
+    assert word_error_rate(parts) < 0.3
+    with pytest.raises(ValueError, match="unknown engine `ears`; known: sphinx, whisper"):
+        transcribing.transcribe({"engine": "ears"}, voices, [], output, {})
