@@ -72,6 +72,8 @@ SCORES = [
     row("bigram", 51.3),
     row("tiny", 87.1, metric="gen_ppl", convention="prompt counted, sphinx", chance="", n="50"),
     row("tiny", 3.4, metric="auto_bleu", convention="prompt counted, sphinx", chance="", n="50"),
+    row("tiny-dpo", 0, metric="gen_ppl", convention="prompt counted, sphinx", chance="", n="0")
+    | dict.fromkeys(("value", "ci_low", "ci_high"), ""),
     row("units", 0.5, benchmark="units:units", metric="pnmi", convention="phones", chance=""),
 ]
 DIFFERENCE = {

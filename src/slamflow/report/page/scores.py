@@ -10,8 +10,8 @@ from slamflow.report.page.tracks import Axis, axis, mark
 ALL = "all"
 METRICS = {
     "gen_ppl": "GenPPL (lower is better)",
-    "auto_bleu": "auto-BLEU (lower: less repetition)",
-    "empty_transcripts": "empty transcripts",
+    "auto_bleu": "auto-BLEU (%, lower is less repetition)",
+    "empty_transcripts": "empty transcripts (%)",
     "gpt_score": "GPTScore (1 to 5)",
 }
 
@@ -70,20 +70,22 @@ def _panel(material: Material, name: str, rows: pd.DataFrame, scale: Axis) -> di
     }
 
 
-def _generated(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """A table a benchmark and convention: measures of what models say themselves."""
-    found = []
-    for (benchmark, convention), part in rows.groupby(["benchmark", "convention"], sort=False):
-        part = part.assign(cell=_cells(part), metric=part["metric"].replace(METRICS))
-        found.append(
-            {
-                "benchmark": benchmark,
-                "convention": convention,
-                "count": " or ".join(dict.fromkeys(part["n"])),
-                "table": wide(part, "model", "metric"),
-            }
-        )
-    return found
+def _generated(rows: pd.DataFrame) -> dict[str, Any] | None:
+    """Measures of what models say themselves, and the conventions that they belong to."""
+    if rows.empty:
+        return None
+    label = rows["metric"].map(lambda metric: METRICS[metric])
+    several = rows["benchmark"].nunique() > 1
+    name = rows["model"] + (" (" + rows["benchmark"] + ")" if several else "")
+    cell = _cells(rows).where(rows["value"] != "", "–")
+    shown = rows.assign(model=name, metric=label, cell=cell)
+    said = shown[["metric", "convention", "benchmark"]].drop_duplicates(["metric", "convention"])
+    counts = {int(count) for count in rows["n"]}
+    return {
+        "table": wide(shown, "model", "metric"),
+        "conventions": records(said),
+        "count": " to ".join(f"{count:,}" for count in sorted({min(counts), max(counts)})),
+    }
 
 
 def wide(rows: pd.DataFrame, index: str, columns: str) -> dict[str, Any]:
