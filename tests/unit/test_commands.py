@@ -279,7 +279,10 @@ def test_generate_needs_room_and_a_fitting_vocoder(
     given = ("generate", "--model", results.model, "--tokeniser", results.tokeniser)
     message = fails(capfd, *given, "--vocoder", results.model, heard, tmp_path / "out.wav")
     assert "holds no vocoder" in message
-    message = fails(capfd, *given, "--vocoder", results.vocoder, heard, tmp_path / "out.mp3")
+    given = (*given, "--vocoder", results.vocoder)
+    message = fails(capfd, *given, "--voice", "s1", heard, tmp_path / "out.wav")
+    assert "--voice s1: " in message and message.endswith("speaks as s0")
+    message = fails(capfd, *given, heard, tmp_path / "out.mp3")
     assert "should end in .wav or .flac" in message
     assert not list(tmp_path.glob("*out*"))
 

@@ -28,6 +28,7 @@ def add(commands: Any) -> None:
         " folder `vocoder` of the model, or resources/vocoder-pocket)",
     )
     given = parser.add_argument
+    given("--voice", metavar="NAME", help="of a vocoder that has learnt several (default: its own)")
     given("audio", type=Path, help="what is continued; of any rate and number of channels")
     given("out", type=Path, help="gets the speech: .wav or .flac")
     for name, kind, value, text in (
@@ -70,6 +71,7 @@ def run(args: argparse.Namespace) -> None:
         tokeniser.codebook,
         args.out,
         options.machine_of(args),
+        args.voice,
     )
     logs.say(
         f"{args.out}: {seconds:.1f} s; the prompt has {len(prompt)} units, what follows"

@@ -131,7 +131,7 @@ def _table(rows: list[dict[str, str]]) -> str:
     lines = [
         "## Results",
         "",
-        "With 95 % intervals; `n` counts items. Further conventions are in `eval.tsv`.",
+        "Accuracies in per cent, with 95 % intervals; `n` counts items. `eval.tsv` has more.",
         "",
         "| benchmark | group | metric | convention | value | n |",
         "|---|---|---|---|---|---|",

@@ -34,7 +34,12 @@ def folder(given: str | None, model: Path) -> Path:
 
 
 def speak(
-    units: Sequence[int], vocoder: Path, codebook: Path, output: Path, machine: Mapping[str, Any]
+    units: Sequence[int],
+    vocoder: Path,
+    codebook: Path,
+    output: Path,
+    machine: Mapping[str, Any],
+    voice: str | None = None,
 ) -> float:
     """Write what units sound like, in 16 bits; returns its seconds.
 
@@ -43,15 +48,20 @@ def speak(
         vocoder: its folder.
         codebook: kmeans.safetensors of the units' tokeniser.
         output: .wav or .flac.
+        voice: one of those that the vocoder has learnt; None: its first.
 
     Raises:
-        ValueError: there are no units, or the vocoder does not speak those of this tokeniser.
+        ValueError: there are no units, or the vocoder does not speak those of this tokeniser, or
+            not in this voice.
     """
     if not len(units):
         raise ValueError("the model ended at once; try another --seed, or without --alone")
     said = np.asarray(units, dtype=np.int64)
     opened = vocoding.load(vocoder, codebook, prepare(machine))
-    [wave] = vocoding.vocode(opened, [said[np.diff(said, prepend=-1) != 0]])
+    learnt = getattr(opened.config, "voices", None) or [opened.config.voice]
+    if voice not in (None, *learnt):
+        raise ValueError(f"--voice {voice}: {vocoder} speaks as {', '.join(map(str, learnt))}")
+    [wave] = vocoding.vocode(opened, [said[np.diff(said, prepend=-1) != 0]], speakers=[voice])
     rate = int(opened.config.sampling_rate)
     with files.replacing(output) as temporary:
         kind = output.suffix[1:].upper()
