@@ -34,10 +34,12 @@ questions:
         ("baseline: none", "questions.width: baseline: none is none of its arms"),
         ("benchmarks: [lexicall]",
          "questions.width.benchmarks: there is no benchmarks.lexicall. Did you mean lexical?"),
+        ("benchmarks: [spoken]", "questions.width.benchmarks: spoken is continued, not scored"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_one_line(text: str, line: str) -> None:
     values = yaml.safe_load(SMALL)
+    values["benchmarks"] = {"spoken": {"like": "topic-cloze", "sampling": {}, "scored": False}}
     values["models"].pop("wide-dpo")
     values["models"]["wide"].pop("seeds")
     values["questions"]["width"] |= yaml.safe_load(text)

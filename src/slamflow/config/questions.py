@@ -78,6 +78,10 @@ def page(config: Config) -> dict[str, Any]:
 def problems(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
     """The key's path and what is wrong with a question."""
     for name, question in config.questions.items():
+        for benchmark in question.benchmarks:
+            found = config.benchmarks[benchmark]
+            if not found.scored or config.corpora[found.corpus].source.holds != "pairs":
+                yield ("questions", name, "benchmarks"), f"{benchmark} is continued, not scored"
         for arm, names in question.arms.items():
             for model in names:
                 if _untrained(config, model):
