@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,8 @@ def test_what_is_written_of_commands_is_right() -> None:
     texts = [page, main.EXAMPLES, *(command.EXAMPLE for command in main.COMMANDS)]
     lines = re.findall(r"^ *(?:HF_\S+ )?slamflow (.*)$", "\n".join(texts).replace("\\\n", ""), re.M)
     assert len(lines) == 7 + 4 + 4
+    made = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert made["project"]["scripts"]["slamflow"] == f"{main.main.__module__}:main"
     for line in lines:
         main.parser().parse_args(shlex.split(line))
 
