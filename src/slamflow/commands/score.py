@@ -30,7 +30,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--convention",
         default="slamkit-mean",
-        help="how utterances are scored and averaged, see docs/benchmarks.md (default: slamkit-mean)",
+        help="how pairs are scored, see docs/benchmarks.md (default: slamkit-mean)",
     )
     parser.add_argument(
         "--modality",
