@@ -1,5 +1,6 @@
 """Text, starts from text models and interleaving: a real run beside a finished `crumb`."""
 
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,10 +12,14 @@ import yaml
 from running import TARGET, planned_jobs, run_snakemake
 from safetensors import safe_open
 
-from slamflow.tables import training
+from slamflow import files
+from slamflow.tables import speech, training
+from slamflow.tables import voices as voices_table
 
 BEGUN = {"train_bpe", "extract_bpe", "interleave_mixture"}
 SCORED = {"pretrain_model", "score_benchmark", "score_crossing", "collect_scores"}
+SPOKEN = {"train_vocoder", "continue_speech", "vocode_units", "transcribe_speech"}
+MEASURED = "measure_generation"
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +27,7 @@ def finished(crumb: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("full") / "checkout"
     shutil.copytree(crumb, folder)
     write_config(folder, {})
-    assert rules(folder) == {*BEGUN, "pack_mixture", *SCORED}
+    assert rules(folder) == {*BEGUN, "pack_mixture", *SCORED, *SPOKEN, MEASURED}
     run_snakemake(["--cores", "all", TARGET], folder)
     return folder
 
@@ -62,14 +67,22 @@ def test_models_of_text_and_of_both_are_trained_and_scored(finished: Path) -> No
         ),
         (
             {"mixtures": {"crumb-text": {"shares": {"crumb-stories": {"epochs": 2}}}}},
-            {"pack_mixture", *SCORED},
+            {"pack_mixture", *SCORED, MEASURED},
         ),
         ({"tokenisers": {"crumb-bpe": {"bpe": {"vocabulary": 290}}}},
-         {*BEGUN, "pack_mixture", *SCORED}),
+         {*BEGUN, "pack_mixture", *SCORED, MEASURED}),
         ({"models": {"crumb-twist": {"twist": {"table": "mean"}}}}, SCORED),
         (
             {"benchmarks": {"crumb-lexical-units": {"scoring": {"modality": "all"}}}},
             {"score_benchmark", "collect_scores"},
+        ),
+        (
+            {"benchmarks": {"crumb-spoken": {"transcription": {"prompt": "given"}}}},
+            {"transcribe_speech", MEASURED, "collect_scores"},
+        ),
+        (
+            {"benchmarks": {"crumb-spoken": {"sampling": {"temperature": 0.5}}}},
+            {*SPOKEN - {"train_vocoder"}, MEASURED, "collect_scores"},
         ),
     ],
 )  # fmt: skip
@@ -94,3 +107,35 @@ def test_a_model_goes_on_after_prompts(finished: Path) -> None:
     for row in found:
         assert len(row["prompt"]) <= 5 and max(row["prompt"] + row["continuation"]) < 40
         assert len(row["continuation"]) <= 10
+
+
+def test_what_is_spoken_is_measured(finished: Path) -> None:
+    lines = (finished / TARGET).read_text().splitlines()
+    rows = [line.split("\t") for line in lines if "\tcrumb-spoken\t" in line]
+    heard = "prompt counted, temperature 0.8, sphinx"
+    found = {(row[0], row[3]): row for row in rows}
+    assert len(rows) == len(found) == 6 and {row[5] for row in rows} == {"true"}
+    for model in ("crumb", "crumb-dpo"):
+        assert found[model, "gen_ppl"][4] == f"{heard}, crumb-text"
+        empty = found[model, "empty_transcripts"]
+        assert (empty[4], empty[9]) == (heard, "3")
+        left = 3 - round(float(empty[6]) * 3 / 100)
+        assert found[model, "auto_bleu"][9] == str(left)
+
+
+def test_continuations_and_corpora_are_spoken(finished: Path) -> None:
+    vocoder = "results/vocoders/crumb"
+    voices = "results/voices/crumb/crumb-dpo/crumb-spoken.parquet"
+    resynthesis = "results/resyntheses/crumb/crumb-story-cloze.parquet"
+    targets = [f"{vocoder}/quality.json", voices, resynthesis]
+    run_snakemake(["--cores", "all", *targets], finished)
+    spoken = files.read_table(finished / voices, voices_table.SCHEMA).to_pylist()
+    assert len(spoken) == 3 and {row["speaker"] for row in spoken} == {"en-us+f3"}
+    assert all(0 < row["prompt_end"] <= row["duration"] for row in spoken)
+    again = files.read_table(finished / resynthesis, speech.SCHEMA, ("id", "duration")).to_pylist()
+    [original] = (finished / "results" / "speech" / "crumb-story-cloze").iterdir()
+    heard = files.read_table(original, speech.SCHEMA, ("id", "duration")).to_pylist()
+    for one, other in zip(again, heard, strict=True):
+        assert one["id"] == other["id"] and abs(one["duration"] - other["duration"]) < 0.1
+    [measured] = json.loads((finished / vocoder / "quality.json").read_text()).values()
+    assert measured["word_error_rate"]["original"] < measured["word_error_rate"]["shuffled"]
