@@ -77,6 +77,10 @@ def test_models_of_text_and_of_both_are_trained_and_scored(finished: Path) -> No
             {"score_benchmark", "collect_scores"},
         ),
         (
+            {"benchmarks": {"crumb-topic-cloze-to-text": {"scoring": {"context": "text"}}}},
+            {"score_crossing", "collect_scores"},
+        ),
+        (
             {"benchmarks": {"crumb-spoken": {"transcription": {"prompt": "given"}}}},
             {"transcribe_speech", MEASURED, "collect_scores"},
         ),
