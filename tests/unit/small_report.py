@@ -48,6 +48,7 @@ BLOCK: dict[str, Any] = {
     "recipe": "small",
     "models": MODELS,
     "official": {},
+    "generated": [],
     "spoken": HEARD,
     "mixtures": ["tales"],
     "corpora": ["tales", "cloze"],

@@ -13,7 +13,7 @@ import small_report
 import soundfile
 import speech_tables
 
-from slamflow.config import blocks
+from slamflow.config import blocks, reported
 from slamflow.config.load import load
 from slamflow.report import scaling_law, tables
 from slamflow.report.page import costs, material, tracks, writing
@@ -249,8 +249,11 @@ def test_beside_published_ones(results: Path, tmp_path: Path) -> None:
             "tiny", 56.6, benchmark="blimp", convention="slm-scaling", metric="macro_accuracy"
         ),
     ]
+    ppl = {"metric": "gen_ppl", "benchmark": "spoken", "convention": "as the paper"}
+    rows += [small_report.row("tiny", 88.8, **ppl)]
+    rows += [small_report.row("tiny", 3.5, **ppl | {"metric": "auto_bleu"})]
     small_report.tables_of(tmp_path, rows, [])
-    page = write(tmp_path, official=OFFICIAL, spoken=[])
+    page = write(tmp_path, official=OFFICIAL, generated=["spoken"], spoken=[])
     text = page.text[page.text.index('<section id="beside">') :]
     beside = Page(text[: text.index("</section>") + 10])
     cells = {(row[0], row[2].split(" ")[0]): row for row in beside.cells()}
@@ -259,6 +262,8 @@ def test_beside_published_ones(results: Path, tmp_path: Path) -> None:
     assert ("tiny", "71.2") in cells and ("tiny", "55.5") in cells and ("tiny", "56.6") in cells
     # another convention, another average, and what is no language model of speech
     assert not {("tiny", "73.0"), ("tiny", "54.4"), ("bigram", "51.0")} & cells.keys()
+    assert ["tiny", "88.8 [85.5, 91.7]", "3.5", "as the paper"] in beside.cells()
+    assert ["Slam without DPO", "88.3", "3.47", "arXiv 2502.15814"] in beside.cells()
     # an aligned model's compute is that of its base, too
     products = 27 * 32 + 2 * (2 * 32 * 32 + 2 * 16 * 32 + 3 * 32 * 64)
     spent = 6 * products * small_report.STEPS * (small_report.TOKENS + 16 * 125.2)
@@ -278,6 +283,11 @@ def test_what_the_config_says() -> None:
     assert block["official"]["swuggy-dev"] == {"set": "sWUGGY", "split": "dev"}
     assert block["official"]["spoken-storycloze"]["set"] == "sSC"
     assert block["official"]["topic-storycloze"]["set"] == "tSC"
+    assert block["generated"] == ["continuations-dpo", "continuations"]
+    spoken = {it["model"]: it for it in block["spoken"]}
+    assert spoken["slam"]["weights"] == "results/vocoders/twist"
+    files = reported.files(load(ROOT, {"recipe": "slam"}), [("slam", "continuations-dpo")])
+    assert "results/voices/twist/slam/continuations-dpo.parquet" in files
     assert block["models"]["slam"] == {
         "kind": "aligned",
         "start": "slam-pretrained",

@@ -30,6 +30,7 @@ def block(config: Config, evaluated: list[tuple[str, str]]) -> dict[str, Any]:
         "official": {
             name: known for name in benchmarks if (known := _official(config, name)) is not None
         },
+        "generated": [name for name in benchmarks if _as_published(config, name)],
         "spoken": spoken(config, evaluated),
         "mixtures": list(mixtures),
         "corpora": list(dict.fromkeys(corpora)),
@@ -111,6 +112,30 @@ def _model(config: Config, name: str) -> dict[str, Any]:
     elif start is None and found.twist:
         start = found.twist.model or found.twist.download or found.twist.path
     return {"kind": kind, "start": start, "trained_on": found.mixture}
+
+
+def _as_published(config: Config, benchmark: str) -> bool:
+    """Whether GenPPL is taken as the Slam paper takes it, on the official Spoken StoryCloze."""
+    found = config.benchmarks[benchmark]
+    sampling, heard, read = found.sampling, found.transcription, found.perplexity
+    official = _official(config, benchmark) == {"set": "sSC", "split": ""}
+    if not (official and sampling and heard and read) or heard.engine != "whisper":
+        return False
+    drawn = (sampling.seconds, sampling.new_tokens, sampling.temperature, sampling.top_k)
+    by = [str(_repository(config, each)).lower() for each in (heard, read)]
+    return (
+        drawn == (3.0, 150, 0.8, 25)
+        and sampling.top_p == 1.0
+        and heard.prompt == "counted"
+        and by == ["openai/whisper-large-v3-turbo", "meta-llama/llama-3.2-1b"]
+    )
+
+
+def _repository(config: Config, found: Any) -> str | None:
+    """The hub's name of a model, also where a download has it."""
+    if found.download:
+        return getattr(config.downloads[found.download], "repository", None)
+    return str(found.model) if found.model else None
 
 
 def _official(config: Config, benchmark: str) -> dict[str, str] | None:

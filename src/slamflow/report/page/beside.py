@@ -11,7 +11,6 @@ from slamflow.report import scaling_law
 from slamflow.report.page import costs, published, teaser
 from slamflow.report.page.material import Material, records
 
-GENERATED_LIKE = ("whisper-large-v3-turbo", "llama-3.2-1b")  # in a convention of the paper's GenPPL
 NONE = (
     "no benchmark of this run is an official one with a convention that others published by: its"
     " benchmarks are generated or spoken by the workflow itself, so its numbers compare with"
@@ -106,13 +105,14 @@ def _ours(material: Material) -> pd.DataFrame:
 
 
 def _generated(material: Material) -> list[dict[str, Any]]:
-    """GenPPL on official sSC by the paper's recognition and language models."""
-    table = material.scores
-    official = [n for n, its in material.block["official"].items() if its["set"] == "sSC"]
-    said = table["convention"].str.lower()
-    like = said.str.contains(GENERATED_LIKE[0]) & said.str.contains(GENERATED_LIKE[1])
-    rows = table[(table["metric"] == "gen_ppl") & table["benchmark"].isin(official) & like]
-    return records(rows)
+    """GenPPL of benchmarks on which it is taken as the paper takes it, with auto-BLEU."""
+    table = material.scores[material.scores["benchmark"].isin(material.block["generated"])]
+    bleu = {
+        (row["model"], row["benchmark"]): row["value"]
+        for row in records(table[table["metric"] == "auto_bleu"])
+    }
+    rows = records(table[table["metric"] == "gen_ppl"])
+    return [row | {"auto_bleu": bleu.get((row["model"], row["benchmark"]), "")} for row in rows]
 
 
 def compute(material: Material, model: str) -> float | None:

@@ -20,10 +20,11 @@ class Material:
     """A workflow's results.
 
     Attributes:
-        block: `models`: {name: {kind, start, tokeniser, mixture}} in the order of `evaluate`, with
-            those that they start from; `official`: {benchmark: {set, split}}; `spoken`: [{model,
-            vocoder, benchmark, corpus, tokeniser, weights (of the vocoder: its folder), codebook},
-            …], the last two relative to the checkout; `corpora`, `mixtures`: names.
+        block: `models`: {name: {kind, start, trained_on}} in the order of `evaluate`, with those
+            that they start from; `official`: {benchmark: {set, split}}; `generated`: benchmarks
+            whose GenPPL is taken as the Slam paper's; `spoken`: [{model, benchmark, corpus,
+            vocoder, weights (its folder), tokeniser, codebook}, …]; `corpora`, `mixtures`: names.
+            Paths are relative to the checkout.
         results: their folder.
         scores, comparisons: `eval.tsv` and `comparisons.tsv` as text.
         data_root: of recordings that lie outside the tables.
