@@ -100,7 +100,7 @@ def test_what_a_training_is_made_of() -> None:
     assert made.vocoder_speech("own") == speech and made.vocoder_pace("own") == []
     found = block(made, "train_vocoder", vocoder="own")
     assert set(found) == {"kind", "voice", "hours", "held_out", "architecture", "training"}
-    assert block(made, "measure_vocoder", vocoder="own") == {"utterances": 40}
+    assert block(made, "measure_vocoder", vocoder="own") == {"utterances": 20}
 
 
 def test_released_and_shipped_ones() -> None:

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pytest
 import small_vocoders
@@ -56,16 +55,16 @@ def measure(given: dict[str, Path], output: Path, count: int, speech: Path | Non
 
 
 def test_speech_is_understood_and_noise_is_not(given: dict[str, Path], tmp_path: Path) -> None:
-    measure(given, tmp_path / "q.json", 4)
+    measure(given, tmp_path / "q.json", 2)
     [(corpus, found)] = json.loads((tmp_path / "q.json").read_text()).items()
-    assert corpus == "told" and found["utterances"] == 4
+    assert corpus == "told" and found["utterances"] == 2
     words = found["word_error_rate"]
     assert words["original"] < 0.3 < 0.8 < min(words["resynthesis"], words["shuffled"])
     units = found["unit_error_rate"]
     assert units["sign changed"] == 0  # MFCC do not hear it
     assert min(units["resynthesis"], units["shuffled"]) > 0.5
     table = files.read_table(given["units"], pa.schema([("units", pa.list_(pa.uint16()))]))
-    chosen = [table["units"][place].as_py() for place in np.linspace(0, 4, 4).round().astype(int)]
+    chosen = [table["units"][place].as_py() for place in (0, 4)]
     assert found["units"] == sum(map(len, chosen))
 
 

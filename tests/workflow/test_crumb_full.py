@@ -1,6 +1,5 @@
 """Text, starts from text models and interleaving: a real run beside a finished `crumb`."""
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -128,11 +127,9 @@ def test_what_is_spoken_is_measured(finished: Path) -> None:
 
 
 def test_continuations_and_corpora_are_spoken(finished: Path) -> None:
-    vocoder = "results/vocoders/crumb"
     voices = "results/voices/crumb/crumb-dpo/crumb-spoken.parquet"
     resynthesis = "results/resyntheses/crumb/crumb-story-cloze.parquet"
-    targets = [f"{vocoder}/quality.json", voices, resynthesis]
-    run_snakemake(["--cores", "all", *targets], finished)
+    run_snakemake(["--cores", "all", voices, resynthesis], finished)
     spoken = files.read_table(finished / voices, voices_table.SCHEMA).to_pylist()
     assert len(spoken) == 3 and {row["speaker"] for row in spoken} == {"en-us+f3"}
     assert all(0 < row["prompt_end"] <= row["duration"] for row in spoken)
@@ -141,5 +138,3 @@ def test_continuations_and_corpora_are_spoken(finished: Path) -> None:
     heard = files.read_table(original, speech.SCHEMA, ("id", "duration")).to_pylist()
     for one, other in zip(again, heard, strict=True):
         assert one["id"] == other["id"] and abs(one["duration"] - other["duration"]) < 0.1
-    [measured] = json.loads((finished / vocoder / "quality.json").read_text()).values()
-    assert measured["word_error_rate"]["original"] < measured["word_error_rate"]["shuffled"]
