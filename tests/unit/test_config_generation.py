@@ -86,8 +86,7 @@ def test_files_and_blocks() -> None:
     [
         ("vocoder: null", "transcription: has nothing to hear: name a `vocoder`"),
         ("{sampling: null, vocoder: null, transcription: null, perplexity: null}",
-         "corpus: stories holds no pairs (positive and negative): score those of another corpus,"
-         " or add `sampling`"),
+         "corpus: stories holds no pairs (positive and negative)"),
         ("transcription: null", "perplexity: has nothing to read: add `transcription`"),
         ("perplexity: {lm: slm}",
          "perplexity.lm: slm is no text model: name one that is trained on `features: bpe`"),

@@ -17,8 +17,7 @@ def benchmarks(config: Config) -> Iterator[Problem]:
     for name, benchmark in config.benchmarks.items():
         if config.corpora[benchmark.corpus].source.holds != "pairs":
             if not benchmark.continued:
-                problem = f"{benchmark.corpus} holds no pairs (positive and negative): score those"
-                problem += " of another corpus, or add `sampling`"
+                problem = f"{benchmark.corpus} holds no pairs (positive and negative)"
                 yield ("benchmarks", name, "corpus"), problem
         elif benchmark.scored:
             yield from _convention(config, name, benchmark, models.get(name, []))
