@@ -7,6 +7,7 @@ import numpy as np
 
 from slamflow.report.page.figures import COLOURS, DASHES, drawing, svg, thinned
 
+NAMED = 12  # trainings of a figure, at most, that it has a legend for
 WINDOW = 0.02  # of a training, over which its loss is averaged
 
 
@@ -27,7 +28,7 @@ def figures(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             " compare."
         )
         figure = _curves(some, "tokens", "loss", "tokens", "loss", f"loss-{place}", held_out=True)
-        found.append({"title": f"Loss on {mixture}", "svg": figure, "caption": caption})
+        found.append(_figure(f"Loss on {mixture}", figure, caption, some))
     aligned = [run for run in runs if run["kind"] == "aligned"]
     if aligned:
         figure = _curves(aligned, "step", "accuracy", "update", "accuracy", "preferences")
@@ -36,14 +37,20 @@ def figures(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             " than the rejected one (running mean). Each alignment starts at 0.5 or below; near 1"
             " there is nothing left to learn from these pairs."
         )
-        found.append({"title": "Alignment with preferences", "svg": figure, "caption": caption})
+        found.append(_figure("Alignment with preferences", figure, caption, aligned))
     if runs:
         figure = _curves(
             runs, "step", "learning_rate", "update", "learning rate", "rates", smooth=False
         )
         caption = "The learning rate of each update, as the schedules made it."
-        found.append({"title": "Learning rates", "svg": figure, "caption": caption})
+        found.append(_figure("Learning rates", figure, caption, runs))
     return found
+
+
+def _figure(title: str, svg: Any, caption: str, runs: Sequence[Any]) -> dict[str, Any]:
+    if len(runs) > NAMED:
+        caption += f" These are {len(runs)} trainings; their names are in the ledger below."
+    return {"title": title, "svg": svg, "caption": caption}
 
 
 def _curves(
@@ -77,7 +84,8 @@ def _curves(
         axes.set_xlabel(xlabel)
         axes.set_ylabel(ylabel)
         axes.xaxis.set_major_formatter("{x:,.0f}" if x == "step" else _big())
-        axes.legend(ncols=2 if len(runs) > 4 else 1)
+        if len(runs) <= NAMED:
+            axes.legend(ncols=2 if len(runs) > 4 else 1)
         names = ", ".join(run["name"] for run in runs)
         last = "; ".join(f"{run['name']} ends at {run['log'][y][-1].as_py():.3g}" for run in runs)
         return svg(figure, name, f"{ylabel} against {xlabel} of {names}. {last}.")

@@ -58,6 +58,8 @@ def _made(results: Path, model: str) -> dict[str, str] | None:
     if not path.exists():
         return None
     said = dict(ORIGIN.findall(path.read_text(encoding="utf-8")))
+    if not said:
+        return None
     return {"model": model, "commit": said.get("commit", ""), "code": said.get("code", "")[:12]}
 
 
