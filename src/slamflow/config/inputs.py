@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from slamflow.config import blocks, generation, questions, reported, vocoders
+from slamflow.config import blocks, questions, reported
 from slamflow.config.schema import Config
 from slamflow.config.schema_models import (
     AlignedModel,
@@ -25,11 +25,11 @@ class Inputs:
 
     def manifest(self, corpus: str) -> list[str]:
         """The list of the files of a corpus's download, if it has one."""
-        return _manifest(getattr(self.config.corpora[corpus].source, "download", None))
+        return manifest_of(getattr(self.config.corpora[corpus].source, "download", None))
 
     def weights(self, rule: str) -> Callable[[Any], list[str]]:
         """Input function: the list of the download that an engine's weights come from, if any."""
-        return lambda wildcards: _manifest(
+        return lambda wildcards: manifest_of(
             getattr(blocks.engine(self.config, rule, wildcards), "download", None)
         )
 
@@ -118,7 +118,7 @@ class Inputs:
         found = self.config.huberts[name]
         if found.training:
             return [f"{RESULTS}/huberts/{name}/model.safetensors"]
-        return [f"{found.path}/model.safetensors"] if found.path else _manifest(found.download)
+        return [f"{found.path}/model.safetensors"] if found.path else manifest_of(found.download)
 
     def initial(self, hubert: str) -> list[str]:
         """The weights that a HuBERT's training goes on from, if it does."""
@@ -144,7 +144,7 @@ class Inputs:
     def converted(self, tokeniser: str) -> list[str]:
         """The list of the download that a codebook is converted from, if it is from one."""
         kmeans = self.config.tokenisers[tokeniser].kmeans
-        return _manifest(kmeans.download if kmeans else None)
+        return manifest_of(kmeans.download if kmeans else None)
 
     def qualities(self) -> list[str]:
         """The quality of each tokeniser that an evaluated model uses, where it is measured."""
@@ -185,13 +185,13 @@ class Inputs:
             return []
         if twist.base:
             return [self.model(twist.base)]
-        return [f"{twist.path}/model.safetensors"] if twist.path else _manifest(twist.download)
+        return [f"{twist.path}/model.safetensors"] if twist.path else manifest_of(twist.download)
 
     def published(self, model: str) -> list[str]:
         """The list of the download that a published model is in, if it is in one."""
         found = self.config.models[model]
         assert isinstance(found, PublishedModel)
-        return _manifest(found.download)
+        return manifest_of(found.download)
 
     def preferences(self, model: str) -> str:
         """The corpus of preferences that an aligned model learns from."""
@@ -295,73 +295,10 @@ class Inputs:
         """The logs, cards and speech that the page of all results shows."""
         return reported.files(self.config, self.evaluated())
 
-    # vocoders
-
-    def vocoder(self, name: str) -> str:
-        """The weights of a vocoder."""
-        return vocoders.weights(self.config, name)
-
-    def vocoder_units(self, name: str) -> list[str]:
-        """The units that a vocoder learns to speak."""
-        found = self.config.vocoders[name]
-        return self.units(found.tokeniser, getattr(found, "corpora", []))
-
-    def vocoder_speech(self, name: str) -> list[str]:
-        """The speech that a vocoder learns."""
-        return self.speech(vocoders.spoken(self.config, name))
-
-    def vocoder_pace(self, name: str) -> list[str]:
-        """The speech whose pace the speech that a vocoder learns gets, if it is another's."""
-        return self.speech(vocoders.pace(self.config, name))
-
-    def released(self, vocoder: str) -> list[str]:
-        """The list of the download that a released vocoder is in, if it is in one."""
-        return _manifest(getattr(self.config.vocoders[vocoder], "download", None))
-
-    def measured(self, vocoder: str) -> list[str]:
-        """The corpora that a vocoder is measured with."""
-        quality = self.config.vocoders[vocoder].quality
-        return list(quality.corpora) if quality else []
-
-    # spoken continuations
-
-    def heard_words(self, benchmark: str) -> list[str]:
-        """The speech whose texts say which words may be heard in continuations, if any does."""
-        transcription = self.config.benchmarks[benchmark].transcription
-        return self.speech([text] if (text := getattr(transcription, "text", None)) else [])
-
-    def transcripts(self, model: str, benchmark: str) -> str:
-        """What is heard in a model's continuations."""
-        vocoder = self.config.benchmarks[benchmark].vocoder
-        return f"{RESULTS}/transcripts/{vocoder}/{model}/{benchmark}.parquet"
-
-    def judgements(self, model: str, benchmark: str) -> list[str]:
-        """What a judge says of a model's transcripts, if one is asked."""
-        judged = self.config.benchmarks[benchmark].judge is not None
-        return [f"{RESULTS}/judgements/{model}/{benchmark}.parquet"] if judged else []
-
-    def text_model(self, benchmark: str) -> list[str]:
-        """The weights of the model that reads transcripts, or the list of its download, if any."""
-        found = self.config.benchmarks[benchmark].perplexity
-        if found is None:
-            return []
-        return [self.model(found.lm)] if found.lm else _manifest(found.download)
-
-    def text_entries(self, benchmark: str) -> list[str]:
-        """The tokenizer of the model that reads transcripts, if it is trained here."""
-        found = self.config.benchmarks[benchmark].perplexity
-        return [self.codebook(self.tokeniser(found.lm))] if found and found.lm else []
-
-    def measures(self) -> list[str]:
-        """The measures of spoken continuations behind eval.tsv."""
-        return [
-            f"{RESULTS}/generation/{model}/{benchmark}.json"
-            for model, benchmark in generation.measured(self.config, self.evaluated())
-        ]
-
     def _models(self) -> list[str]:
         return list(dict.fromkeys(model for model, _ in self.evaluated()))
 
 
-def _manifest(download: str | None) -> list[str]:
+def manifest_of(download: str | None) -> list[str]:
+    """The list of the files of a download, if there is one."""
     return [f"{RESULTS}/downloads/{download}.parquet"] if download else []

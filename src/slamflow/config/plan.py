@@ -11,11 +11,12 @@ import yaml
 from slamflow import provenance
 from slamflow.config import blocks
 from slamflow.config.fields import machine_of
-from slamflow.config.inputs import RESULTS, Inputs
+from slamflow.config.inputs import RESULTS
+from slamflow.config.inputs_spoken import SpokenInputs
 from slamflow.config.schema import Config
 
 
-class Plan(Inputs):
+class Plan(SpokenInputs):
     """A config as the rules see it, in the checkout at `root`."""
 
     def __init__(self, config: Config, root: Path) -> None:
