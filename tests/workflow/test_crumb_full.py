@@ -87,6 +87,10 @@ def test_models_of_text_and_of_both_are_trained_and_scored(finished: Path) -> No
             {"benchmarks": {"crumb-spoken": {"sampling": {"temperature": 0.5}}}},
             {*SPOKEN - {"train_vocoder"}, MEASURED, "collect_scores"},
         ),
+        (
+            {"vocoders": {"crumb": {"training": {"learning_rate": 1.0e-3}}}},
+            {*SPOKEN - {"continue_speech"}, MEASURED, "collect_scores"},
+        ),
     ],
 )  # fmt: skip
 def test_what_runs_again(finished: Path, overrides: dict[str, Any], due: set[str]) -> None:
