@@ -6,10 +6,6 @@ Outputs: results/report.html
 """
 
 
-localrules:
-    write_report,
-
-
 rule write_report:
     """Show scores, trainings, data, speech and how all was made on one page."""
     input:
@@ -28,7 +24,7 @@ rule write_report:
         "../envs/slamflow.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=4000,
         runtime=30,
     params:
         config=plan.block("write_report"),
