@@ -23,9 +23,9 @@ from slamflow.tables import units as units_table
 from slamflow.tokeniser import codebook as codebooks
 from slamflow.tokeniser import kmeans
 from slamflow.training import artefacts
-from slamflow.vocoder import mel, origins
+from slamflow.vocoder import mel, origins, spectra
 
-RATE = mel.SAMPLING_RATE
+RATE = spectra.SAMPLING_RATE
 VOCABULARY, STEPS, TOKENS = 27, 40, 1000  # tokens a step
 MODELS = {
     "tiny-dpo": {"kind": "aligned", "start": "tiny", "trained_on": "liked"},

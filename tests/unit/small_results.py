@@ -16,7 +16,7 @@ from slamflow.tables import speech as speech_table
 from slamflow.tables import training as training_table
 from slamflow.tokeniser import codebook, kmeans
 from slamflow.training import artefacts
-from slamflow.vocoder import mel, origins
+from slamflow.vocoder import mel, origins, spectra
 
 CLUSTERS, LAYER = 25, 2
 ONE = {"threads": 1, "device": "cpu"}
@@ -54,7 +54,7 @@ def make(root: Path) -> Results:
     shape = {"size": 16, "layers": 1, "mel_layers": 1, "kernel": 3}
     features, hop = origins.features(origin), origins.hop(origin)
     torch.manual_seed(0)
-    heard = {"sampling_rate": mel.SAMPLING_RATE, "voice": "s0"}
+    heard = {"sampling_rate": spectra.SAMPLING_RATE, "voice": "s0"}
     settings = mel.MelConfig(features=features, hop=hop, **heard, **shape)
     mel.UnitMel(settings).save_pretrained(vocoder)
     return Results(results, folder, tokeniser, hubert, vocoder)

@@ -17,7 +17,7 @@ import torch
 
 from slamflow import files
 from slamflow.tables import speech as speech_table
-from slamflow.vocoder import data, mel
+from slamflow.vocoder import data, spectra
 
 MELS = "mels.float16"
 
@@ -35,7 +35,7 @@ class Data(data.Units):
     @classmethod
     def open(cls, folder: Path) -> Self:
         """Open what `prepare` made."""
-        mels = np.memmap(folder / MELS, dtype=np.float16, mode="r").reshape(-1, mel.MELS)
+        mels = np.memmap(folder / MELS, dtype=np.float16, mode="r").reshape(-1, spectra.MELS)
         return cls(**data.read(folder), mels=mels)
 
     def utterance(self, index: int, ratio: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -70,22 +70,22 @@ def prepare(
         ValueError: see `data.choose`; frames have no whole mels; the phones of the same utterance
             are not known or not the same.
     """
-    if hop % mel.STEP:
+    if hop % spectra.STEP:
         raise ValueError(
-            f"{units[0]}: has frames of {hop} samples, and mels need a multiple of {mel.STEP}"
+            f"{units[0]}: has frames of {hop} samples, and mels need a multiple of {spectra.STEP}"
         )
     if data.ready(folder, identity):
         return
     chosen = data.choose(config, units, speech, clusters)
-    ratio = hop // mel.STEP
-    shape = (ratio * data.frames(chosen), mel.MELS)
+    ratio = hop // spectra.STEP
+    shape = (ratio * data.frames(chosen), spectra.MELS)
     mels = np.memmap(folder / MELS, dtype=np.float16, mode="w+", shape=shape)
     borders = _borders(pace, speech)
-    for key, first, wave in data.whole_waves(chosen, speech, mel.SAMPLING_RATE, machine, label):
+    for key, first, wave in data.whole_waves(chosen, speech, spectra.SAMPLING_RATE, machine, label):
         count = ratio * int(chosen[key].counts.sum())
-        size = (-(-len(wave) // mel.STEP) if pace else count) * mel.STEP
+        size = (-(-len(wave) // spectra.STEP) if pace else count) * spectra.STEP
         padded = np.pad(wave[:size], (0, max(0, size - len(wave))))
-        made = mel.log_mel(torch.from_numpy(padded)).numpy()
+        made = spectra.log_mel(torch.from_numpy(padded)).numpy()
         if pace:
             made = stretched(made, *borders[key], count)
         mels[ratio * first : ratio * first + count] = made
@@ -99,8 +99,8 @@ def stretched(mels: np.ndarray, ours: np.ndarray, theirs: np.ndarray, count: int
     Args:
         ours, theirs: when the same phones begin, and the last one ends (s), [phones + 1].
     """
-    times = np.arange(count) * mel.STEP / mel.SAMPLING_RATE
-    places = np.interp(times, ours, theirs) * mel.SAMPLING_RATE / mel.STEP
+    times = np.arange(count) * spectra.STEP / spectra.SAMPLING_RATE
+    places = np.interp(times, ours, theirs) * spectra.SAMPLING_RATE / spectra.STEP
     places = np.minimum(places, len(mels) - 1)
     below = places.astype(int)
     above = np.minimum(below + 1, len(mels) - 1)

@@ -13,7 +13,7 @@ from slamflow.tokeniser import codebook as codebook_file
 from slamflow.training import artefacts, order
 from slamflow.training.device import send
 from slamflow.training.rank import Place
-from slamflow.vocoder import durations, mel, mel_data, origins
+from slamflow.vocoder import durations, mel, mel_data, origins, spectra
 
 MICRO_FRAMES = {"cpu": 2000, "cuda": 50_000}  # of a micro-batch, unless the machine says otherwise
 
@@ -42,7 +42,7 @@ class UnitsToMels:
         self.origin, self.seed = place.origin, int(training.get("seed", 0))
         centroids, origin = codebook_file.read(codebook)
         hop = origins.hop(origin)
-        self.data, self.ratio = mel_data.Data.open(data), hop // mel.STEP
+        self.data, self.ratio = mel_data.Data.open(data), hop // spectra.STEP
         held_out = round(float(config.get("held_out", 0.0)) * len(self.data))
         self.examples = len(self.data) - held_out
         if not self.examples:
@@ -55,7 +55,7 @@ class UnitsToMels:
                     features=origins.features(origin),
                     hop=hop,
                     voice=config.get("voice"),
-                    sampling_rate=mel.SAMPLING_RATE,
+                    sampling_rate=spectra.SAMPLING_RATE,
                     **{key: int(shape[key]) for key in ("size", "layers", "mel_layers", "kernel")},
                 )
             )
@@ -64,7 +64,7 @@ class UnitsToMels:
             some = self.data.mels[: 1 << 16].astype(np.float32)
             self.model.project.bias.copy_(torch.from_numpy(some.mean(0)))
         lengths = self.data.lengths
-        mean = lengths[: self.examples].mean() * hop / mel.SAMPLING_RATE
+        mean = lengths[: self.examples].mean() * hop / spectra.SAMPLING_RATE
         self.batch = max(1, round(float(training["batch_seconds"]) / mean))
         self.step_tokens = round(self.batch * lengths[: self.examples].mean())
         most = MICRO_FRAMES["cpu" if place.device == "cpu" else "cuda"] / lengths.max()
@@ -117,8 +117,8 @@ class UnitsToMels:
             "parameters": sum(p.numel() for p in module.parameters()),
             "utterances": self.examples,
             "seconds of speech": float(self.data.firsts[self.examples] * self.ratio)
-            * mel.STEP
-            / mel.SAMPLING_RATE,
+            * spectra.STEP
+            / spectra.SAMPLING_RATE,
         }
         held_out = len(self.data) - self.examples
         for name, value in self.validate(module).items():

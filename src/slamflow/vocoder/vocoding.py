@@ -1,30 +1,25 @@
 """Units to waves by any vocoder, and tables of units or continuations to tables of speech."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from slamflow import audio, files, logs, pretrained
-from slamflow.tables import continuations as continuations_table
+from slamflow import files, logs, pretrained
 from slamflow.tables import speech as speech_table
-from slamflow.tables import units as units_table
 from slamflow.tables import voices as voices_table
 from slamflow.tokeniser import codebook as codebook_file
 from slamflow.tokeniser import convolutions
 from slamflow.training import device
-from slamflow.vocoder import durations, hifigan, mel, origins, voices
+from slamflow.vocoder import durations, hifigan, mel, origins, vocoded, voices
 
 KINDS: dict[str, Any] = {mel.KIND: mel.UnitMel, hifigan.KIND: hifigan.CodeHifigan}
 BATCH = {"cpu": 8, "cuda": 32}  # utterances, unless the machine says otherwise
-ROWS = 256  # of a table in memory at once
-COPIED = ("item", "role", "group", "rendition")  # of a units table
 
 
 def load(folder: Path, codebook: Path | None = None, device: str = "cpu") -> Any:
@@ -142,16 +137,18 @@ def vocode_table(
     vocoder = load(folder, codebook, place)
     size = int(machine.get("micro_batch") or BATCH["cpu" if place == "cpu" else "cuda"])
     predicted = config.get("durations", "given") == "predicted"
-    tables = [_table(path) for path in units]
+    tables = [vocoded.read(path) for path in units]
     total = sum(table.num_rows for table in tables)
     second = vocoder.config.hop / convolutions.SAMPLING_RATE
     schema = (voices_table if "prompt" in tables[0].column_names else speech_table).SCHEMA
     progress, done = logs.Progress(label, total, "utterances"), 0
     with files.writing_table(output, schema) as write:
-        for path, rows in _all_rows(units, tables):
+        for path, rows in vocoded.batches(units, tables):
             spoken: dict[int, np.ndarray] = {}
             # of like length together; the table's order comes back below
-            for part in _parts(sorted(range(len(rows)), key=lambda i: len(rows[i]["units"])), size):
+            for part in vocoded.parts(
+                sorted(range(len(rows)), key=lambda i: len(rows[i]["units"])), size
+            ):
                 taken = [rows[i] for i in part]
                 counts = [None if predicted else row["durations"] for row in taken]
                 names = [f"{path}: {row['id']}" for row in taken]
@@ -163,57 +160,7 @@ def vocode_table(
                 waves = vocode(vocoder, said, frames, names, speakers)
                 spoken |= dict(zip(part, waves, strict=True))
                 progress.update(done := done + len(part))
-            made = [_speech(row, spoken[i], vocoder.config) for i, row in enumerate(rows)]
+            made = [
+                vocoded.speech_row(row, spoken[i], vocoder.config) for i, row in enumerate(rows)
+            ]
             write(pa.Table.from_pylist(made, schema=schema))
-
-
-def _table(path: Path) -> pa.Table:
-    """A units table or one of continuations."""
-    try:
-        continued = "continuation" in pq.read_schema(path).names
-    except (OSError, pa.ArrowException):
-        continued = False  # what follows says what is wrong
-    return files.read_table(path, (continuations_table if continued else units_table).SCHEMA)
-
-
-def _all_rows(
-    paths: Sequence[Path], tables: Sequence[pa.Table]
-) -> Iterator[tuple[Path, list[dict[str, Any]]]]:
-    for path, table in zip(paths, tables, strict=True):
-        for rows in _rows(table):
-            yield path, rows
-
-
-def _rows(table: pa.Table) -> Iterator[list[dict[str, Any]]]:
-    """Rows with arrays `units` and `durations` (or None), ROWS at a time."""
-    continued = "continuation" in table.column_names
-    for batch in table.to_batches(max_chunksize=ROWS):
-        rows = batch.to_pylist()
-        for row in rows:
-            if continued:
-                said = np.array(row["prompt"] + row["continuation"], dtype=np.int64)
-                row["units"] = said[np.diff(said, prepend=-1) != 0]
-                row |= {"durations": None, "item": row["id"], "role": "document", "group": ""}
-                row["rendition"] = 0
-            else:
-                row["units"] = np.array(row["units"], dtype=np.int64)
-                if row["durations"] is not None:
-                    row["durations"] = np.array(row["durations"], dtype=np.int64)
-        yield rows
-
-
-def _speech(row: Mapping[str, Any], wave: np.ndarray, config: Any) -> dict[str, Any]:
-    rate = int(config.sampling_rate)
-    return {
-        "id": row["id"],
-        **{name: row[name] for name in COPIED},
-        "speaker": voices.spoken(config, row["speaker"]),
-        "audio": {"bytes": audio.encode_flac(wave, rate), "path": None},
-        "sampling_rate": rate,
-        "duration": len(wave) / rate,
-        "prompt_end": row["prompt_end"],
-    }
-
-
-def _parts(index: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    return (index[i : i + size] for i in range(0, len(index), size))
