@@ -182,7 +182,20 @@ def _notes(folder: Path) -> None:
     long = "results/units/" + "a" * 300 + ".parquet"
     jobs: dict[str, tuple[str, list[str]]] = {
         "results/speech/tales/0000.parquet": ("synthesise_speech", ["recordings/a.wav"]),
-        long: ("extract_units", ["results/speech/tales/0000.parquet"]),
+        # units of a first codebook train the HuBERT of a second one
+        "results/tokenisers/a.safetensors": ("fit_kmeans", ["results/speech/tales/0000.parquet"]),
+        "results/huberts/h.safetensors": (
+            "train_hubert",
+            ["results/speech/tales/0000.parquet", "results/tokenisers/a.safetensors"],
+        ),
+        "results/tokenisers/b.safetensors": (
+            "fit_kmeans",
+            ["results/speech/tales/0000.parquet", "results/huberts/h.safetensors"],
+        ),
+        long: (
+            "extract_units",
+            ["results/speech/tales/0000.parquet", "results/tokenisers/b.safetensors"],
+        ),
         "results/models/tiny/model.safetensors": ("pretrain_model", [long]),
         "results/scores/tiny/cloze.parquet": (
             "score_benchmark",

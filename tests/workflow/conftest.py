@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from running import TARGET, copy_checkout, run_snakemake
+from running import REPORT, TARGET, copy_checkout, run_snakemake
 
 
 @pytest.fixture
@@ -16,6 +16,7 @@ def checkout(tmp_path: Path) -> Path:
 def crumb(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the workflow in which `crumb` was run to its end. Read it, never change it."""
     folder = copy_checkout(tmp_path_factory.mktemp("crumb") / "checkout")
-    done = run_snakemake(["--cores", "all", TARGET, "--config", "recipe=crumb"], folder)
+    targets = (TARGET, REPORT)
+    done = run_snakemake(["--cores", "all", *targets, "--config", "recipe=crumb"], folder)
     (folder / "terminal.txt").write_text(done.stdout)
     return folder

@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGET = "results/eval.tsv"
+REPORT = "results/report.html"
 # All that a run of the workflow reads from the checkout.
 PARTS = (
     "Snakefile",

@@ -69,10 +69,10 @@ def layers(graph: Graph) -> tuple[list[list[str]], list[list[str]]]:
     Returns:
         layers: rules, and places `start>end` where a line passes by, in an order that keeps
             lines short;
-        lines: of each edge of `direct`, the names from rule to rule.
+        lines: of each edge of `direct`, the names from rule to rule. Those of `backward` have none.
     """
-    edges = direct(graph)
     depth = _depths(graph)
+    edges = direct(graph, depth)
     found: list[list[str]] = [[] for _ in range(max(depth.values()) + 1)]
     for rule in sorted(depth):
         found[depth[rule]].append(rule)
@@ -111,10 +111,17 @@ def _depths(graph: Graph) -> dict[str, int]:
     return depth
 
 
-def direct(graph: Graph) -> list[tuple[str, str]]:
-    """Edges without those that a longer way says, too."""
+def backward(graph: Graph) -> list[tuple[str, str]]:
+    """Edges to a rule that does not stand below: those of circles, which jobs do not make."""
+    depth = _depths(graph)
+    return sorted((start, end) for start, end in graph.edges if depth[start] >= depth[end])
+
+
+def direct(graph: Graph, depth: dict[str, int]) -> list[tuple[str, str]]:
+    """Downward edges without those that a longer way says, too."""
+    edges = {(start, end) for start, end in graph.edges if depth[start] < depth[end]}
     after: dict[str, set[str]] = defaultdict(set)
-    for start, end in graph.edges:
+    for start, end in edges:
         after[start].add(end)
 
     def reached(start: str) -> set[str]:
@@ -128,7 +135,7 @@ def direct(graph: Graph) -> list[tuple[str, str]]:
 
     return sorted(
         (start, end)
-        for start, end in graph.edges
+        for start, end in edges
         if not any(end in reached(other) for other in after[start] - {end, start})
     )
 

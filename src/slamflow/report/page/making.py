@@ -14,7 +14,7 @@ from slamflow.report.page.material import Material
 
 WIDTH, ROW, BOX, HEIGHT = 680, 62, 150, 32  # of the drawing and its boxes
 PASSING = 0.2  # width of a line that passes by, of a box
-ORIGIN = re.compile(r"^\| `(code|commit)` \| (\S+) \|$", re.MULTILINE)  # of a card
+ORIGIN = re.compile(r"^\| `?(code|commit)`? \| (\S+) \|$", re.MULTILINE)  # of a card
 CHECKOUT = Path(__file__).parents[4]
 PRIVATE = ("data_root",)  # of a machine, not of what was made
 
@@ -99,7 +99,13 @@ def _drawing(material: Material) -> dict[str, Any] | None:
             for rule, jobs in found.jobs.items()
         ],
         "lines": [_line([places[name] for name in way]) for way in ways],
-        "said": "; ".join(f"{way[0]} → {way[-1]}" for way in ways),
+        "circles": [
+            _beside(places[start], places[end], width) for start, end in graph.backward(found)
+        ],
+        "said": "; ".join(
+            f"{start} → {end}"
+            for start, end in [*((way[0], way[-1]) for way in ways), *graph.backward(found)]
+        ),
     }
 
 
@@ -113,3 +119,11 @@ def _line(points: list[tuple[float, float]]) -> str:
         text += f"L{x1:.0f} {y1:.0f}"
         text += f"C{x1:.0f} {middle:.0f} {x2:.0f} {middle:.0f} {x2:.0f} {y2:.0f}"
     return text
+
+
+def _beside(start: tuple[float, float], end: tuple[float, float], width: float) -> str:
+    """A curve from the right side of a box to that of one that is no lower."""
+    (x1, y1), (x2, y2) = start, end
+    x1, x2 = x1 + width / 2, x2 + width / 2
+    out = max(x1, x2) + ROW / 2
+    return f"M{x1:.0f} {y1:.0f}C{out:.0f} {y1:.0f} {out:.0f} {y2:.0f} {x2:.0f} {y2:.0f}"
