@@ -57,7 +57,8 @@ def _made(results: Path, model: str) -> dict[str, str] | None:
     path = results / "models" / model / "card.md"
     if not path.exists():
         return None
-    said = dict(ORIGIN.findall(path.read_text(encoding="utf-8")))
+    found = ORIGIN.findall(path.read_text(encoding="utf-8"))
+    said = {key: value for key, value in found if value != "None"}  # outside a git checkout
     if not said:
         return None
     return {"model": model, "commit": said.get("commit", ""), "code": said.get("code", "")[:12]}
