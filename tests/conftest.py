@@ -1,13 +1,27 @@
 """Options of the whole test suite, and which worker runs what."""
 
 import os
-from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # each worker has a core
 
-WORKFLOW = Path(__file__).parent / "workflow"
+
+class Parts(LoadScopeScheduling):
+    """The tests of a file share what they make, and those in tests/workflow a run of `crumb`.
+
+    Each part goes to one worker, the largest first.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::")[0]
+        return "workflow" if file.startswith("tests/workflow/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Parts:
+    """Share the tests out by parts."""
+    return Parts(config, log)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -15,17 +29,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="run the slow tests, too")
 
 
-@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what is marked `slow` unless `--slow` is given; share the rest out.
-
-    Runs of the workflow go to one worker, which begins with them, since they take the longest; the
-    tests of a file stay together, since they share what they make.
-    """
-    items.sort(key=lambda item: WORKFLOW not in item.path.parents)
+    """Skip what is marked `slow` unless `--slow` is given."""
+    if config.getoption("--slow"):
+        return
     skip = pytest.mark.skip(reason="slow: run with --slow")
     for item in items:
-        group = "workflow" if WORKFLOW in item.path.parents else item.path.name
-        item.add_marker(pytest.mark.xdist_group(group))
-        if "slow" in item.keywords and not config.getoption("--slow"):
+        if "slow" in item.keywords:
             item.add_marker(skip)
