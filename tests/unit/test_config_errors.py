@@ -47,8 +47,8 @@ HEADS = "hidden_size 192 is no multiple of heads 5"
         ("model: {slm: {}}", "model: unknown key. Did you mean models?"),
         ("recipe: pokcet", "recipe: there is no recipes/pokcet.yaml. Did you mean pocket?"
          " Shipped are ablations, crumb, crumb_full, hubert_base, hubert_pocket, pocket,"
-         " pocket_full, real, reproduce, slam, slam_data, slam_day, slam_large, slam_scaled, slam_swag,"
-         " tokeniser_sweep, twist_350m, vocoder_pocket."),
+         " pocket_full, real, reproduce, slam, slam_data, slam_day, slam_large, slam_scaled,"
+         " slam_swag, tokeniser_sweep, twist_350m, vocoder_pocket."),
     ],
 )  # fmt: skip
 def test_what_cannot_be_merged_is_one_line(text: str, line: str, root: Path) -> None:

@@ -205,6 +205,12 @@ def test_what_is_continued() -> None:
     text = "benchmarks: {topic-cloze: {sampling: {seconds: 2, micro_batch: 99}}}"
     made = plan(text)
     names = made.names("benchmarks", continued="True")
-    assert set(names.split("|")) == {"topic-cloze", "topic-cloze-units"}  # one is like the other
+    alike = {
+        f"{cloze}-{to}"
+        for cloze in ("topic-cloze", "story-cloze")
+        for to in ("to-text", "to-speech")
+    }  # as the recipe has them, and the other is like this one
+    own = {"continuations", "continuations-dpo"}
+    assert set(names.split("|")) == {"topic-cloze", "topic-cloze-units"} | alike | own
     found = block(made, "continue_speech", model="slm", benchmark="topic-cloze")
     assert found["seconds"] == 2 and found["top_k"] == 25 and "micro_batch" not in found

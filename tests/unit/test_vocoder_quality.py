@@ -59,7 +59,7 @@ def test_speech_is_understood_and_noise_is_not(given: dict[str, Path], tmp_path:
     [(corpus, found)] = json.loads((tmp_path / "q.json").read_text()).items()
     assert corpus == "told" and found["utterances"] == 2
     words = found["word_error_rate"]
-    assert words["original"] < 0.3 < 0.8 < min(words["resynthesis"], words["shuffled"])
+    assert words["original"] < 0.5 < 0.8 < min(words["resynthesis"], words["shuffled"])
     units = found["unit_error_rate"]
     assert units["sign changed"] == 0  # MFCC do not hear it
     assert min(units["resynthesis"], units["shuffled"]) > 0.5

@@ -119,7 +119,7 @@ def test_a_model_goes_on_after_prompts(finished: Path) -> None:
 def test_what_is_spoken_is_measured(finished: Path) -> None:
     lines = (finished / TARGET).read_text().splitlines()
     rows = [line.split("\t") for line in lines if "\tcrumb-spoken\t" in line]
-    heard = "prompt counted, temperature 0.8, sphinx"
+    heard = "prompt counted, temperature 0.8, seconds 1, new-tokens 20, sphinx crumb-stories"
     found = {(row[0], row[3]): row for row in rows}
     assert len(rows) == len(found) == 6 and {row[5] for row in rows} == {"true"}
     for model in ("crumb", "crumb-dpo"):
@@ -141,4 +141,4 @@ def test_continuations_and_corpora_are_spoken(finished: Path) -> None:
     [original] = (finished / "results" / "speech" / "crumb-story-cloze").iterdir()
     heard = files.read_table(original, speech.SCHEMA, ("id", "duration")).to_pylist()
     for one, other in zip(again, heard, strict=True):
-        assert one["id"] == other["id"] and abs(one["duration"] - other["duration"]) < 0.1
+        assert one["id"] == other["id"] and abs(one["duration"] - other["duration"]) < 0.2

@@ -18,7 +18,7 @@ def test_config(config: str, checkout: Path) -> None:
 
 
 def test_ci_runs_the_test_command() -> None:
-    run, test = (command.strip() for command in COMMANDS)
+    run, test, *_ = (command.strip() for command in COMMANDS)
     assert run.endswith(f" {TARGET}")
     steps = [step.replace(".venv", '"$environment"') for step in test.split(" && ")]
     script = (ROOT / ".ci" / "run").read_text().replace('"$environment/bin/', '"$environment"/bin/')
