@@ -27,11 +27,11 @@ from slamflow.vocoder import mel, origins, spectra
 
 RATE = spectra.SAMPLING_RATE
 VOCABULARY, STEPS, TOKENS = 27, 40, 1000  # tokens a step
-MODELS = {
-    "tiny-dpo": {"kind": "aligned", "start": "tiny", "trained_on": "liked"},
-    "tiny": {"kind": "trained", "start": None, "trained_on": "tales"},
-    "bigram": {"kind": "n-gram", "start": None, "trained_on": "tales"},
-}
+MODELS = [
+    {"name": "tiny-dpo", "kind": "aligned", "start": "tiny", "trained_on": "liked"},
+    {"name": "tiny", "kind": "trained", "start": None, "trained_on": "tales"},
+    {"name": "bigram", "kind": "n-gram", "start": None, "trained_on": "tales"},
+]
 HEARD = [
     {
         "vocoder": "voice",
@@ -47,11 +47,12 @@ HEARD = [
 BLOCK: dict[str, Any] = {
     "recipe": "small",
     "models": MODELS,
-    "official": {},
+    "official": [],
     "generated": [],
     "spoken": HEARD,
     "mixtures": ["tales"],
-    "corpora": ["tales", "cloze"],
+    "corpora": [["tales", 1], ["cloze", 1]],
+    "tokenisers": ["units"],
 }
 
 

@@ -150,6 +150,22 @@ def test_all_trained_models_are_compared_by_the_default(
         assert (row["p"] < 0.03) <= (row["ci_low"] > 0 or row["ci_high"] < 0) <= (row["p"] < 0.08)
 
 
+def test_only_what_is_to_be_compared_is(
+    tmp_path: Path, scores: dict[tuple[str, str], Path]
+) -> None:
+    """Models of a study's questions have their rows, but are no pairs."""
+    added = [["published", "lexical"], ["asked", "lexical"]]
+    for seed, (model, benchmark) in enumerate(added):
+        scores[model, benchmark] = write_scores(tmp_path / model, benchmark, 20 + seed)
+    evaluate = [*CONFIG["evaluate"], *added]
+    config = {**CONFIG, "evaluate": evaluate, "compared": evaluate[:-1]}
+    tables.collect(config, scores, {}, tmp_path / "e", tmp_path / "c")
+    compared = pd.read_csv(tmp_path / "c", sep="\t")
+    assert "asked" in set(pd.read_csv(tmp_path / "e", sep="\t")["model"])
+    assert "asked" not in {*compared["model"], *compared["against"]}
+    assert (compared["against"] == "published").sum() == 2
+
+
 def test_same_bytes_twice(tmp_path: Path, scores: dict[tuple[str, str], Path]) -> None:
     collect(tmp_path / "1", scores)
     collect(tmp_path / "2", dict(reversed(scores.items())))

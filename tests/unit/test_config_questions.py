@@ -81,6 +81,18 @@ def test_a_question_joins_what_is_evaluated() -> None:
     assert made.question_scores("width")[0] == "results/scores/slm/lexical.parquet"
 
 
+def test_comparisons_of_seeds_and_of_questions_are_left_to_the_study() -> None:
+    text = SMALL.replace("seeds: [2, 3]", "seeds: [2]")
+    text = text.replace("models:\n", "models:\n  deep: {like: slm, init: {layers: 9}}\n")
+    text += "evaluate:\n  - {models: [slm-dpo, slm, wide, deep], benchmarks: [lexical]}\n"
+    found = block(plan(text, "pocket"), "collect_scores")
+    assert found["compared"] == [[name, "lexical"] for name in ("slm-dpo", "slm", "deep")]
+    assert ["wide-s1", "lexical"] in found["evaluate"]
+    found = block(plan("{}", "ablations"), "collect_scores")
+    assert not [model for model, _ in found["compared"] if model.startswith("study")]
+    assert ["study-dpo-s1", "lexical"] in found["evaluate"]
+
+
 def test_what_a_question_spends_is_also_what_its_models_start_from() -> None:
     made = plan("{}", "ablations")
     found = block(made, "answer_question", question="dpo")

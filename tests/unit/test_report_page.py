@@ -13,14 +13,11 @@ import small_report
 import soundfile
 import speech_tables
 
-from slamflow.config import blocks, reported
-from slamflow.config.load import load
 from slamflow.report import scaling_law, tables
-from slamflow.report.page import costs, material, tracks, writing
+from slamflow.report.page import comparisons, costs, material, tracks, writing
 from slamflow.tokeniser import codebook
 from slamflow.vocoder import origins
 
-ROOT = Path(__file__).parents[2]
 VOID = {"meta", "br", "hr", "img", "input", "link", "path", "rect", "use"}
 
 
@@ -240,7 +237,10 @@ def test_a_damaged_table_is_one_line(tmp_path: Path) -> None:
     assert not (tmp_path / "report.html").exists()
 
 
-OFFICIAL = {"cloze": {"set": "tSC", "split": ""}, "blimp": {"set": "sBLIMP", "split": "dev"}}
+OFFICIAL = [
+    {"benchmark": "cloze", "set": "tSC", "split": ""},
+    {"benchmark": "blimp", "set": "sBLIMP", "split": "dev"},
+]
 
 
 def test_beside_published_ones(results: Path, tmp_path: Path) -> None:
@@ -281,33 +281,75 @@ def test_beside_published_ones(results: Path, tmp_path: Path) -> None:
     figures = [str(a["aria-label"]) for tag, a in beside.tags if tag == "svg"]
     assert len(figures) == 2 and f"{slam[1]} Slam 82.04 %" in figures[0]
     assert f"{ours[1]} tiny-dpo 72.4 %" in figures[0] and "54.4" not in figures[1]
+    # a figure has one convention and split: Slam does not name the split of its sBLIMP
+    assert "Marxer" not in figures[0] and "TWIST" not in figures[0]
+    assert "Cuervo & Marxer, largest 61.3 %" in figures[1] and "tiny 56.6 %" in figures[1]
+    assert "Slam" not in figures[1] and "55.5" not in figures[1]
+    assert "nothing was published of this split by this convention" in beside.said
+    others = {(row[0], row[1]): row[2:] for row in beside.cells()}
+    assert others["Slam", "58.86"][:2] == ["slamkit-mean", "not named"]
+    assert others["TWIST-7B", "74.1"][0] == "first published"
+    assert others["Cuervo & Marxer, largest", "78.0"][0] == "slm-scaling"
     assert "extrapolated: no data" in beside.said
 
 
-def test_what_the_config_says() -> None:
-    block = blocks.block(load(ROOT, {"recipe": "slam"}), "write_report", None)
-    assert block["official"]["sblimp-dev"] == {"set": "sBLIMP", "split": "dev"}
-    assert block["official"]["swuggy-dev"] == {"set": "sWUGGY", "split": "dev"}
-    assert block["official"]["spoken-storycloze"]["set"] == "sSC"
-    assert block["official"]["topic-storycloze"]["set"] == "tSC"
-    # the paper's GenPPL, by two benchmarks, since an aligned model's sampling differs
-    assert sorted(block["generated"]) == sorted({it["benchmark"] for it in block["spoken"]})
-    assert len(block["generated"]) == 2
-    spoken = {it["model"]: it for it in block["spoken"]}
-    assert spoken["slam"]["weights"] == "results/vocoders/twist"
-    benchmark = spoken["slam"]["benchmark"]
-    files = reported.files(load(ROOT, {"recipe": "slam"}), [("slam", benchmark)])
-    assert f"results/voices/twist/slam/{benchmark}.parquet" in files
-    assert block["models"]["slam"] == {
-        "kind": "aligned",
-        "start": "slam-pretrained",
-        "trained_on": "spokenswag",
-    }
-    found = blocks.block(load(ROOT, {"recipe": "pocket"}), "write_report", None)
-    assert found["official"] == {}
-    kinds = {name: its["kind"] for name, its in found["models"].items()}
-    assert kinds["slm"] == "trained" and kinds["topline"] == "topline"
-    assert kinds["untrained"] == "untrained" and kinds["bigram"] == "n-gram"
+def test_perplexity_compares_where_no_accuracy_does(results: Path, tmp_path: Path) -> None:
+    (tmp_path / "models").symlink_to(results / "models")
+    ppl = {"metric": "gen_ppl", "benchmark": "spoken", "convention": "as the paper"}
+    small_report.tables_of(tmp_path, [small_report.row("tiny", 88.8, **ppl)], [])
+    page = write(tmp_path, generated=["spoken"], spoken=[])
+    assert ["tiny", "88.8 [85.5, 91.7]", "", "as the paper"] in page.cells()
+    assert "compares with nothing" not in page.said and "compare with nothing" not in page.said
+
+
+def test_many_pairs_are_cut_by_pair(tmp_path: Path) -> None:
+    """Of those that are drawn, all benchmarks are."""
+    names = [f"m{number}" for number in range(comparisons.SHOWN + 1)]
+    rows = [
+        small_report.DIFFERENCE | {"model": name, "against": "other", "benchmark": benchmark}
+        for benchmark in ("one", "two")
+        for name in names
+    ]
+    small_report.tables_of(tmp_path, [], rows)
+    page = write(tmp_path, spoken=[])
+    heads = [row[0] for row in page.cells()]
+    assert heads.count("m0− other") == heads.count(f"{names[-2]}− other") == 2
+    assert f"{names[-1]}− other" not in heads and f"{names[-1]} − other" in heads
+    assert f"the first {comparisons.SHOWN} of {comparisons.SHOWN + 1} pairs" in page.said
+
+
+def test_a_link_to_results_elsewhere(tmp_path: Path) -> None:
+    """What lies beside the link in the checkout is found; shards of before are not read."""
+    small_report.make(tmp_path / "made" / "results")
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    (tmp_path / "made" / ".snakemake").rename(checkout / ".snakemake")
+    results = checkout / "results"
+    results.symlink_to(tmp_path / "made" / "results")
+    (results / "vocoders").rename(checkout / "resources")
+    for folder in ("speech", "units/units", "rejected"):
+        shard = results / folder / "tales" / "0000.parquet"
+        shard.with_name("0001.parquet").write_bytes(shard.read_bytes())
+    shipped = [its | {"weights": "resources/voice"} for its in small_report.HEARD]
+    page = write(results, spoken=shipped)
+    assert "pretrain model" in page.said and "Snakemake's notes are not beside" not in page.said
+    labels = [str(a["aria-label"]) for tag, a in page.tags if tag == "audio"]
+    assert sum("spoken again" in label for label in labels) == 4
+    tales = next(row for row in page.cells() if row[0] == "tales" and len(row) == 7)
+    assert (tales[1], tales[4]) == ("6", "2")
+    (checkout / "resources").rename(checkout / "gone")
+    missing = write(results, spoken=shipped)
+    assert "Not spoken again from its units: resources/voice is not there" in missing.said
+
+
+def test_models_of_other_units_have_a_gallery_of_their_own(results: Path) -> None:
+    other = small_report.HEARD[1] | {"tokeniser": "others", "codebook": "results/none"}
+    page = write(results, spoken=[small_report.HEARD[0], other])
+    assert "as units of units, spoken by voice" in page.said
+    assert "as units of others, spoken by voice" in page.said
+    labels = [str(a["aria-label"]) for tag, a in page.tags if tag == "audio"]
+    assert sum("spoken again" in label for label in labels) == 4  # of the first alone
+    assert "results/none is not there" in page.said
 
 
 def test_axes() -> None:

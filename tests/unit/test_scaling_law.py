@@ -21,14 +21,6 @@ def test_the_optimum_is_one(flop: float) -> None:
         assert scaling_law.loss(parameters * factor, tokens / factor) > least
 
 
-def test_what_repeated_data_are_worth() -> None:
-    assert scaling_law.worth(5e8, 1e9) == 5e8
-    assert scaling_law.worth(1e9, 1e9) == 1e9
-    # 26 epochs: R = 25 = R*, so that U (1 + 25 (1 − 1/e))
-    assert scaling_law.worth(26e9, 1e9) == pytest.approx(1e9 * (1 + 25 * (1 - 1 / math.e)))
-    assert scaling_law.worth(1e15, 1e9) == pytest.approx(26e9)
-
-
 def test_scores_of_a_loss() -> None:
     assert scaling_law.score("sBLIMP", 2.0) == pytest.approx(50 + math.exp(2.153))  # 58.6
     assert scaling_law.score("tSC", 1.9) == pytest.approx(50 + math.exp(3.129 + 0.2169))

@@ -13,6 +13,7 @@ from test_conventions import RIGHT, WRONG, pair, scores_file
 from slamflow import files
 from slamflow.lm import flops
 from slamflow.report import study, study_page
+from slamflow.tables import scores as scores_table
 from slamflow.tables import training as training_table
 
 ITEMS = 8
@@ -113,6 +114,14 @@ def test_seeds_are_paired_by_what_they_are_not_by_their_order(tmp_path: Path) ->
     assert width(apart) > 1.2 * width(table)
 
 
+def test_models_of_one_seed_are_not_paired_by_it(tmp_path: Path) -> None:
+    """Seeds that nobody set are all 0: they say nothing of which model belongs to which."""
+    unset = {arm: dict.fromkeys(models, 0) for arm, models in ARMS.items()}
+    apart = answered(tmp_path, arms=unset)
+    assert apart.loc["dpo", "paired"] == "items"
+    assert apart.loc["dpo", "difference"] == "12.50"
+
+
 def test_the_average_and_the_convention_are_those_of_the_benchmark(tmp_path: Path) -> None:
     macro = answered(tmp_path, benchmarks={"cloze": {"average": "macro"}})
     # the first two items are a group: 1 and (2 or 4) / 6 of cold, 1 and (3 or 5) / 6 of dpo
@@ -171,6 +180,32 @@ def test_the_page_says_what_the_table_says(tmp_path: Path) -> None:
         asked = ASKED | {"arms": ["cold", "dpo", "long"]}
         study_page.draw([asked], tmp_path / "study" / "dpo.tsv", page)
     assert page.read_text() == text
+
+
+def test_intervals_of_differences_are_inside_their_panels(tmp_path: Path) -> None:
+    table = answered(tmp_path)
+    table.loc["dpo", ["difference_low", "difference_high"]] = ["-1.00", "70.00"]
+    rows = table.reset_index()
+    rows = rows.assign(**{key: pd.to_numeric(rows[key]) for key in study_page.NUMBERS})
+    assert study_page._span(rows) >= 70
+
+
+def test_a_panel_names_all_conventions(tmp_path: Path) -> None:
+    """One arm may know text, so that it is asked among units alone."""
+    made = scores(tmp_path, CORRECT)
+    for model in ARMS["dpo"]:
+        path = made[model, "cloze"]
+        read = files.read_table(path, scores_table.SCHEMA)
+        units = pa.array(["units"] * len(read), read["modality"].type)
+        place = read.column_names.index("modality")
+        files.write_table(read.set_column(place, "modality", units), path, scores_table.SCHEMA)
+    output = tmp_path / "study" / "dpo.tsv"
+    study.answer(config(), made, trainings(tmp_path), output)
+    named = study.read(output).set_index("arm")["convention"]
+    assert named["dpo"] == "slamkit-mean among units" and named["cold"] == "slamkit-mean"
+    study_page.draw([ASKED], output, tmp_path / "study.html")
+    text = " ".join((tmp_path / "study.html").read_text().split())
+    assert "8 items, slamkit-mean among units and slamkit-mean." in text
 
 
 def test_the_page_is_the_same_every_time(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from slamflow.config import generation, questions, reported, vocoders
+from slamflow.config import generation, lineages, questions, reported, vocoders
 from slamflow.config.fields import settings_of
 from slamflow.config.schema import Config
 from slamflow.config.schema_models import AlignedModel, NgramModel, PretrainedModel
@@ -43,6 +43,18 @@ def evaluated(config: Config) -> list[tuple[str, str]]:
     for question in config.questions:
         pairs += questions.pairs(config, question)
     return list(dict.fromkeys(pairs))
+
+
+def compared(config: Config) -> list[tuple[str, str]]:
+    """Those of `scored` whose models are compared with each other.
+
+    They are those of `evaluate` alone, and no seeds: a study's questions compare those.
+    """
+    rows = config.evaluate
+    named = dict.fromkeys(model for row in rows for model in row.models)
+    asked = {(model, name) for row in rows for name in row.benchmarks for model in row.models}
+    seeds = lineages.seeds(config, named)
+    return [pair for pair in scored(config) if pair in asked and pair[0] not in seeds]
 
 
 def scored(config: Config) -> list[tuple[str, str]]:
@@ -155,6 +167,7 @@ def _collected(config: Config, _: Any) -> dict[str, Any]:
     models = {name: config.models[name] for name in dict.fromkeys(model for model, _ in pairs)}
     return {
         "evaluate": [[*pair] for pair in pairs],
+        "compared": [[*pair] for pair in compared(config)],
         "generated": [
             [model, benchmark, generation.conventions(config, benchmark)]
             for model, benchmark in generation.measured(config, evaluated(config))

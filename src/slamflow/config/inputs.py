@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from slamflow.config import blocks, questions, reported
+from slamflow.config import blocks, lineages, questions, reported
 from slamflow.config.schema import Config
 from slamflow.config.schema_models import (
     AlignedModel,
@@ -201,8 +201,7 @@ class Inputs:
 
     def unaligned(self, model: str) -> PretrainedModel | NgramModel | PublishedModel:
         """A model itself or, if it is aligned, the one that its bases begin with."""
-        found = self.config.models[model]
-        return self.unaligned(found.base) if isinstance(found, AlignedModel) else found
+        return lineages.unaligned(self.config, model)
 
     def mixture(self, model: str) -> str:
         """The mixture that a model, or its base, is trained on."""
@@ -212,10 +211,7 @@ class Inputs:
 
     def tokeniser(self, model: str) -> str:
         """The tokeniser whose units a model reads."""
-        found = self.unaligned(model)
-        if isinstance(found, PublishedModel):
-            return found.tokeniser
-        return self.config.mixtures[found.mixture].tokeniser
+        return lineages.tokeniser(self.config, model)
 
     def text_tokeniser(self, model: str) -> str | None:
         """The tokeniser whose text a model reads beside units, if it does."""

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
+from slamflow.config import lineages
 from slamflow.config.fields import settings_of
 from slamflow.config.schema import Config
-from slamflow.config.schema_models import AlignedModel, PretrainedModel
+from slamflow.config.schema_models import AlignedModel
 
 
 def models(config: Config, question: str) -> list[str]:
@@ -22,15 +23,10 @@ def pairs(config: Config, question: str) -> list[tuple[str, str]]:
 
 def lineage(config: Config, model: str) -> list[str]:
     """A model, and those that it begins with, where trained here: its base, TWIST's text model."""
-    found = config.models[model]
     if _untrained(config, model):
         return []
-    base = None
-    if isinstance(found, AlignedModel):
-        base = found.base
-    elif isinstance(found, PretrainedModel) and found.twist:
-        base = found.twist.base
-    return [model, *(lineage(config, base) if base else [])]
+    start = lineages.start(config, model)
+    return [model, *(lineage(config, start) if start else [])]
 
 
 def trained(config: Config, question: str) -> list[str]:

@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from slamflow.config import vocoders
+from slamflow.config import lineages, vocoders
 from slamflow.config.schema import Config
 from slamflow.config.schema_models import AlignedModel, NgramModel, PretrainedModel, PublishedModel
 
 RESULTS = "results"
 SETS = {"lexical": "sWUGGY", "syntactic": "sBLIMP"}  # of ZeroSpeech's tasks
+CLOZES = {"spoken": "sSC", "topic": "tSC"}
 
 
 def block(config: Config, evaluated: list[tuple[str, str]]) -> dict[str, Any]:
@@ -24,16 +25,22 @@ def block(config: Config, evaluated: list[tuple[str, str]]) -> dict[str, Any]:
     corpora += [found.corpus for found in aligned if isinstance(found, AlignedModel)]
     benchmarks = dict.fromkeys(benchmark for _, benchmark in evaluated)
     corpora += [config.benchmarks[name].corpus for name in benchmarks]
+    tokenisers = [lineages.tokeniser(config, name) for name in names]
+    tokenisers += [text for name in mixtures if (text := config.mixtures[name].text)]
+    # what has an order is a list: params are JSON whose keys are sorted
     return {
         "recipe": config.recipe,
-        "models": {name: _model(config, name) for name in names},
-        "official": {
-            name: known for name in benchmarks if (known := _official(config, name)) is not None
-        },
-        "generated": [name for name in benchmarks if _as_published(config, name)],
+        "models": [{"name": name, **_model(config, name)} for name in names],
+        "official": [
+            {"benchmark": name, **known}
+            for name in benchmarks
+            if (known := _official(config, name)) is not None
+        ],
+        "generated": [name for name in benchmarks if _as_published(config, name, evaluated)],
         "spoken": spoken(config, evaluated),
         "mixtures": list(mixtures),
-        "corpora": list(dict.fromkeys(corpora)),
+        "corpora": [[name, config.corpora[name].shards] for name in dict.fromkeys(corpora)],
+        "tokenisers": list(dict.fromkeys(tokenisers)),
     }
 
 
@@ -60,7 +67,7 @@ def models(config: Config, evaluated: list[tuple[str, str]]) -> list[str]:
         start: str | None = name
         while start is not None:
             found[start] = None
-            start = _start(config, start)
+            start = lineages.start(config, start)
     return list(found)
 
 
@@ -70,7 +77,7 @@ def spoken(config: Config, evaluated: list[tuple[str, str]]) -> list[dict[str, s
     for model, name in evaluated:
         benchmark = config.benchmarks[name]
         if benchmark.vocoder and not isinstance(config.models[model], NgramModel):
-            tokeniser = _tokeniser(config, model)
+            tokeniser = lineages.tokeniser(config, model)
             known = {"vocoder": benchmark.vocoder, "model": model, "benchmark": name}
             known |= {"corpus": benchmark.corpus, "tokeniser": tokeniser}
             known["weights"] = str(Path(vocoders.weights(config, benchmark.vocoder)).parent)
@@ -79,24 +86,8 @@ def spoken(config: Config, evaluated: list[tuple[str, str]]) -> list[dict[str, s
     return found
 
 
-def _tokeniser(config: Config, model: str) -> str:
-    found = config.models[model]
-    if isinstance(found, AlignedModel):
-        return _tokeniser(config, found.base)
-    if isinstance(found, PublishedModel):
-        return found.tokeniser
-    return config.mixtures[found.mixture].tokeniser
-
-
-def _start(config: Config, name: str) -> str | None:
-    found = config.models[name]
-    if isinstance(found, AlignedModel):
-        return found.base
-    return found.twist.base if isinstance(found, PretrainedModel) and found.twist else None
-
-
 def _model(config: Config, name: str) -> dict[str, Any]:
-    found, start = config.models[name], _start(config, name)
+    found, start = config.models[name], lineages.start(config, name)
     if isinstance(found, AlignedModel):
         return {"kind": "aligned", "start": start, "trained_on": found.corpus}
     if isinstance(found, PublishedModel):
@@ -114,18 +105,24 @@ def _model(config: Config, name: str) -> dict[str, Any]:
     return {"kind": kind, "start": start, "trained_on": found.mixture}
 
 
-def _as_published(config: Config, benchmark: str) -> bool:
-    """Whether GenPPL is taken as the Slam paper takes it, on the official Spoken StoryCloze."""
+def _as_published(config: Config, benchmark: str, evaluated: list[tuple[str, str]]) -> bool:
+    """Whether GenPPL is taken as the Slam paper takes it, on the official Spoken StoryCloze.
+
+    Its penalty is 1.1 after DPO, and 1 before: a benchmark of models of both kinds is not its own.
+    """
     found = config.benchmarks[benchmark]
     sampling, heard, read = found.sampling, found.transcription, found.perplexity
     official = _official(config, benchmark) == {"set": "sSC", "split": ""}
     if not (official and sampling and heard and read) or heard.engine != "whisper":
         return False
     drawn = (sampling.seconds, sampling.new_tokens, sampling.temperature, sampling.top_k)
+    models = [config.models[model] for model, name in evaluated if name == benchmark]
+    penalties = {1.1 if isinstance(model, AlignedModel) else 1.0 for model in models}
     by = [str(_repository(config, each)).lower() for each in (heard, read)]
     return (
         drawn == (3.0, 150, 0.8, 25)
-        and sampling.top_p == 1.0
+        and (sampling.prompts, sampling.top_p) == (1000, 1.0)
+        and penalties == {sampling.penalty}
         and heard.prompt == "counted"
         and by == ["openai/whisper-large-v3-turbo", "meta-llama/llama-3.2-1b"]
     )
@@ -139,17 +136,12 @@ def _repository(config: Config, found: Any) -> str | None:
 
 
 def _official(config: Config, benchmark: str) -> dict[str, str] | None:
-    """Which published set a benchmark is; of StoryCloze, the name or the folder says which one."""
-    name = config.benchmarks[benchmark].corpus
-    source = config.corpora[name].source
+    """Which published set a benchmark is; StoryCloze is one only where its source says so."""
+    source = config.corpora[config.benchmarks[benchmark].corpus].source
     if source.kind == "zerospeech":
         return {"set": SETS[source.task], "split": source.split}
     if source.kind == "salmon":
         return {"set": "SALMon", "split": ""}
-    if source.kind != "storycloze":
-        return None
-    said = f"{name} {source.place}".lower()
-    for part, words in (("tSC", ("topic", "tsc")), ("sSC", ("spoken-", "ssc"))):
-        if any(word in said for word in words):
-            return {"set": part, "split": ""}
+    if source.kind == "storycloze" and source.published:
+        return {"set": CLOZES[source.published], "split": ""}
     return None

@@ -131,6 +131,12 @@ class StoryclozeSource(Pairs):
     kind: Literal["storycloze"]
     positive: Text = setting("correct", only="listing", is_about="tag of the right ending")
     negative: Text = setting("incorrect", only="listing", is_about="tag of the wrong ending")
+    published: Literal["spoken", "topic"] | None = setting(
+        None,
+        only="report",
+        is_about="which set of one speaker it is of those that others publish scores of, for"
+        " results/report.html; null: none of them",
+    )
 
 
 class SalmonSource(Pairs):

@@ -33,7 +33,7 @@ def rows(config: Mapping[str, Any], key: Key, pairs: Pairs) -> Iterator[dict[str
                 "benchmark": key[1],
                 "group": result.group,
                 "metric": result.metric,
-                "convention": _named(convention, found),
+                "convention": named(convention, found),
                 "default": str(convention == default).lower(),
                 **_numbers("value", result),
                 "n": str(result.items),
@@ -42,7 +42,7 @@ def rows(config: Mapping[str, Any], key: Key, pairs: Pairs) -> Iterator[dict[str
 
 
 def differences(config: Mapping[str, Any], read: Mapping[Key, Pairs]) -> Iterator[dict[str, Any]]:
-    """Rows of each aligned model and its base, then of all other pairs of trained models.
+    """Rows of each aligned model and its base, then of all other pairs of compared models.
 
     The former by every convention, the benchmark's default first; the latter by the default, but
     for models that were scored among different ids.
@@ -61,7 +61,7 @@ def differences(config: Mapping[str, Any], read: Mapping[Key, Pairs]) -> Iterato
         for name in sorted(pairs.keys() & others.keys(), key=lambda name: (name != default, name)):
             average = average_of(config, (model, benchmark))
             result = conventions.paired_difference(pairs[name], others[name], name, average)
-            yield _difference(model, base, benchmark, _named(name, pairs[name]), result)
+            yield _difference(model, base, benchmark, named(name, pairs[name]), result)
     for benchmark in dict.fromkeys(benchmark for _, benchmark in read):
         yield from _others(config, read, benchmark)
 
@@ -69,14 +69,15 @@ def differences(config: Mapping[str, Any], read: Mapping[Key, Pairs]) -> Iterato
 def _others(
     config: Mapping[str, Any], read: Mapping[Key, Pairs], benchmark: str
 ) -> Iterator[dict[str, Any]]:
-    """The rows of all pairs of trained models of which neither is aligned from the other."""
+    """The rows of pairs of compared, trained models of which neither is aligned from the other."""
     aligned = config.get("aligned", {})
     untrained = {*config.get("orders", {}), *config.get("untrained", [])}
+    compared = {tuple(key) for key in config.get("compared", config["evaluate"])}
     counted = {}
     for (model, met), pairs in read.items():
-        if met == benchmark and model not in untrained:
+        if met == benchmark and model not in untrained and (model, met) in compared:
             default = default_of(config, (model, benchmark), pairs)
-            name = _named(default, pairs[default])
+            name = named(default, pairs[default])
             counted[model] = name, conventions.outcomes(pairs[default], default)
     for (model, (name, one)), (against, (other_name, other)) in itertools.combinations(
         counted.items(), 2
@@ -125,8 +126,14 @@ def average_of(config: Mapping[str, Any], key: Key) -> str:
     return str(config["benchmarks"][key[1]].get("average", "micro"))
 
 
-def _named(convention: str, pairs: pd.DataFrame) -> str:
-    """A convention and, where a model knows text, too, what was read or what the choices were."""
+def named(convention: str, pairs: pd.DataFrame) -> str:
+    """A convention as tables name it.
+
+    Where a model knows text, too, that says what was read or what the choices were.
+
+    Args:
+        pairs: of one model, from `conventions.read`.
+    """
     modality = str(pairs["modality"].iloc[0])
     if modality == "all":
         return convention

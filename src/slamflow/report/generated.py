@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -10,8 +10,22 @@ from slamflow.report import quality_file
 
 ALL = "all"  # the group that is everything
 EMPTY = "empty_transcripts"
-# what a value is multiplied by, and its decimals
-METRICS = {"gen_ppl": (1, 1), "gpt_score": (1, 2), "auto_bleu": (100, 2), EMPTY: (100, 1)}
+
+
+class Metric(NamedTuple):
+    """What its values are multiplied by, their decimals, and its name for people."""
+
+    scale: int
+    digits: int
+    title: str
+
+
+METRICS = {
+    "gen_ppl": Metric(1, 1, "GenPPL (lower is better)"),
+    "gpt_score": Metric(1, 2, "GPTScore (1 to 5)"),
+    "auto_bleu": Metric(100, 2, "auto-BLEU (%, lower is less repetition)"),
+    EMPTY: Metric(100, 1, "empty transcripts (%)"),
+}
 
 
 def rows(
@@ -45,7 +59,7 @@ def rows(
 
 
 def _numbers(found: Any, metric: str, path: Path) -> dict[str, str | None]:
-    scale, digits = METRICS[metric]
+    scale, digits, _ = METRICS[metric]
     if metric == EMPTY:
         share = quality_file.value(found, ("empty_share",), path)
         number = quality_file.value(found, ("transcripts",), path)

@@ -9,7 +9,6 @@ units: chance + exp(a + b (L − 2)), with an error of about 0.6 points.
 import math
 
 E, A, B, ALPHA, BETA = 1.73, 13.9, 39.8, 0.25, 0.24
-REPEATS = 25.0  # R* of Muennighoff and others 2023 as fitted for data
 CHANCE = 50.0  # percent
 SCORES = {  # a and b; sBLIMP is the macro average over phenomena
     "sBLIMP": (2.153, -3.725),
@@ -33,17 +32,6 @@ def optimum(flop: float) -> tuple[float, float]:
     balance = (ALPHA * A / (BETA * B)) ** (1 / total)
     pairs = flop / 6
     return balance * pairs ** (BETA / total), pairs ** (ALPHA / total) / balance
-
-
-def worth(tokens: float, different: float) -> float:
-    """What `tokens` are worth of which only `different` ones are: U + U R* (1 − exp(−R/R*)).
-
-    R = tokens / different − 1 are the repetitions; without any, all count.
-    """
-    if tokens <= different:
-        return tokens
-    repeats = tokens / different - 1
-    return different * (1 + REPEATS * (1 - math.exp(-repeats / REPEATS)))
 
 
 def score(benchmark: str, found: float) -> float:

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from slamflow import files
-from slamflow.report import study_arms
+from slamflow.report import study_arms, table_file
 from slamflow.report import study_intervals as intervals
 from slamflow.report.page import costs
 from slamflow.report.study_arms import Arm
@@ -69,14 +69,14 @@ def answer(
             row |= {"benchmark": benchmark, **found.named, **_value(found), **difference}
             rows.append(row | _budget(config["lineage"], config["arms"][arm], took))
     table = pd.DataFrame(rows, columns=COLUMNS)
-    _write(table, output)
+    table_file.write(table, output)
     said = (sentence(row) for _, row in table.iterrows())
     return "\n".join(filter(None, said))
 
 
 def collect(answers: Sequence[Path], output: Path) -> None:
     """Write the answers to all questions as one table, in their order."""
-    _write(pd.concat(map(read, answers)), output)
+    table_file.write(pd.concat(map(read, answers)), output)
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -113,9 +113,12 @@ def _value(arm: Arm) -> dict[str, str]:
 
 
 def _difference(arm: Arm, baseline: Arm) -> dict[str, str]:
-    """Arm minus baseline on the same items, seed by seed where their seeds are the same."""
+    """Arm minus baseline on the same items, seed by seed where both have the same ones.
+
+    Models of an arm that share a seed cannot be told apart by it, and are not paired by it.
+    """
     study_arms.check_same(baseline.items, baseline.file, arm.items, arm.file)
-    paired = arm.seeds == baseline.seeds
+    paired = arm.seeds == baseline.seeds and len(set(arm.seeds)) == len(arm.seeds)
     if paired:
         samples = intervals.over_seeds(arm.sampled - baseline.sampled)
     else:
@@ -157,8 +160,3 @@ def _budget(
         if len(known) == len(spent):
             found[measure] = f"{sum(known) / len(models):{form}}"
     return found
-
-
-def _write(table: pd.DataFrame, path: Path) -> None:
-    with files.replacing(path) as temporary:
-        table.to_csv(temporary, sep="\t", index=False, lineterminator="\n")

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from slamflow.benchmarks import conventions
+from slamflow.report import accuracies
 from slamflow.report import study_intervals as intervals
 
 KEY = ["item", "rendition", "group", "cluster"]
@@ -43,7 +44,7 @@ def read(tables: Mapping[Path, int], metrics: Mapping[str, Any]) -> Arm:
     """
     convention = str(metrics.get("convention", "slamkit-mean"))
     average = metrics.get("average", "micro")
-    first, items, counted, among = next(iter(tables)), None, [], set()
+    first, items, counted, names = next(iter(tables)), None, [], set()
     for path, _ in sorted(tables.items(), key=lambda each: each[1]):
         pairs = conventions.read(path, metrics.get("cluster", "item"))
         if convention not in pairs:
@@ -56,7 +57,7 @@ def read(tables: Mapping[Path, int], metrics: Mapping[str, Any]) -> Arm:
             check_same(items, first, found[KEY], path)
         first, items = path, found[KEY]
         counted.append(conventions.outcomes(found, convention))
-        among |= set(found["modality"])
+        names.add(accuracies.named(convention, found))
     together = counted[0]
     groups = together["group"] if average == "macro" else pd.Series("", together.index)
     parts = [
@@ -69,7 +70,7 @@ def read(tables: Mapping[Path, int], metrics: Mapping[str, Any]) -> Arm:
     assert items is not None
     named = {
         "metric": "macro_accuracy" if average == "macro" else "accuracy",
-        "convention": f"{convention} among units" if "units" in among else convention,
+        "convention": ", ".join(sorted(names)),
         "n": str(together["item"].nunique()),
     }
     return Arm(sorted(tables.values()), intervals.over_items(parts), items, named, first)

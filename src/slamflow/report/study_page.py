@@ -8,10 +8,9 @@ import pandas as pd
 
 from slamflow import files, logs
 from slamflow.report import study
-from slamflow.report.page import figures
+from slamflow.report.page import figures, rendering
 
-TEMPLATES = Path(__file__).parent / "study_templates"
-STYLE = Path(__file__).parent / "page" / "templates" / "style.css"
+TEMPLATE = Path(__file__).parent / "study_templates" / "study.html"
 NUMBERS = ["value", "ci_low", "ci_high", "difference", "difference_low", "difference_high"]
 AXIS, LINE = 0.75, 0.3  # heights (inches) of what is about a panel, and of an arm
 
@@ -28,7 +27,9 @@ def draw(questions: Sequence[Mapping[str, Any]], table: Path, output: Path) -> N
         ValueError: the table is damaged or lacks an answer.
     """
     answers = study.read(table)
-    text = _render([_question(asked, answers, table) for asked in questions])
+    found = [_question(asked, answers, table) for asked in questions]
+    count = sum(len(panel["sentences"]) for each in found for panel in each["panels"])
+    text = rendering.render(TEMPLATE, questions=found, count=count)
     with files.replacing(output) as temporary:
         temporary.write_text(text, encoding="utf-8")
     logs.say(f"{output}: {len(questions)} questions, {len(text) / 1e6:.1f} MB")
@@ -58,12 +59,16 @@ def _question(asked: Mapping[str, Any], answers: pd.DataFrame, table: Path) -> d
 
 
 def _span(rows: pd.DataFrame) -> float:
-    """How far a panel goes to each side of the baseline, in points; all of a question alike."""
+    """How far a panel goes to each side of the baseline, in points; all of a question alike.
+
+    The ends of the differences are drawn from the baseline's mean.
+    """
     ends = ["ci_low", "ci_high", "value", "low", "high"]
     own = rows.assign(low=_seeds(rows).map(min), high=_seeds(rows).map(max))
     start = own[own["arm"] == own["baseline"]].set_index("benchmark")["value"]
     away = own[ends].sub(own["benchmark"].map(start), axis=0).abs()
-    return max(1.0, 1.06 * float(away.to_numpy().max()))
+    furthest = away.join(rows[["difference_low", "difference_high"]].abs()).max(axis=None)
+    return max(1.0, 1.06 * float(furthest))
 
 
 def _seeds(rows: pd.DataFrame) -> pd.Series:
@@ -93,12 +98,13 @@ def _panel(name: str, benchmark: str, rows: pd.DataFrame, span: float) -> dict[s
         drawn = figures.svg(figure, name, "; ".join(said for said, _ in sentences))
     first = rows.iloc[0]
     macro = ", macro" if first["metric"] == "macro_accuracy" else ""
+    conventions = " and ".join(dict.fromkeys(rows["convention"]))
     return {
         "benchmark": benchmark,
         "svg": drawn,
         "sentences": sentences,
         "rows": rows.to_dict("records"),
-        "convention": f"{first['convention']}{macro}",
+        "convention": f"{conventions}{macro}",
         "n": first["n"],
     }
 
@@ -124,21 +130,3 @@ def _budget(row: pd.Series) -> dict[str, str]:
         "minutes": f"{float(row['seconds']) / 60:.1f}" if row["seconds"] else "",
         "flop": f"{float(row['flop']):.1e}" if row["flop"] else "",
     }
-
-
-def _render(questions: list[dict[str, Any]]) -> str:
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["points"] = lambda value: f"{round(value, 1) + 0.0:.1f}"
-    count = sum(len(panel["sentences"]) for each in questions for panel in each["panels"])
-    style = STYLE.read_text(encoding="utf-8")
-    return environment.get_template("study.html").render(
-        questions=questions, count=count, style=style
-    )

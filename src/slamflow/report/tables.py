@@ -19,9 +19,9 @@ temperature, the recogniser, and the language model or judge; `n` counts transcr
 are left out of all but their own share; a value is missing where there are no others.
 
 `comparisons.tsv` has paired differences in points: of each aligned model and its base by every
-convention, then of all other pairs of trained models by the benchmark's default. `p` is that of a
-two-sided sign-flip test over clusters of items (`intervals.p_value`), not corrected for the number
-of rows.
+convention, then of all other pairs of the models to be compared by the benchmark's default. `p` is
+that of a two-sided sign-flip test over clusters of items (`intervals.p_value`), not corrected for
+the number of rows.
 """
 
 from collections.abc import Mapping
@@ -29,9 +29,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from slamflow import files
 from slamflow.benchmarks import conventions
-from slamflow.report import accuracies, generated, overview, unit_rows
+from slamflow.report import accuracies, generated, overview, table_file, unit_rows
 
 COLUMNS = ["model", "benchmark", "group", "metric", "convention", "default"]
 COLUMNS += ["value", "ci_low", "ci_high", "n", "chance"]
@@ -53,6 +52,7 @@ def collect(
         config: `evaluate`: [[model, benchmark], …], the order of the rows;
             `benchmarks`: {name: {convention, average, cluster}} (their `metrics` blocks);
             `aligned`: {model: base}; `orders`: {n-gram model: order}; `untrained`: [model, …];
+            `compared`: those of `evaluate` that are compared with each other, all by default;
             `generated`: see `generated.rows`.
         scores: the scores table of each (model, benchmark) in `evaluate`.
         qualities: `quality.json` of each tokeniser.
@@ -78,13 +78,8 @@ def collect(
     rows += [row for name in qualities for row in unit_rows.rows(name, qualities[name])]
     table = pd.DataFrame(rows, columns=COLUMNS)
     differences = pd.DataFrame(accuracies.differences(config, read), columns=COMPARED)
-    _write(table, output)
-    _write(differences, comparisons)
+    table_file.write(table, output)
+    table_file.write(differences, comparisons)
     shown = overview.overview(table, differences, config.get("aligned", {}))
     shown += generated.overview(table)
     return "\n\n".join([*shown, *overview.leaks(table, config)])
-
-
-def _write(table: pd.DataFrame, path: Path) -> None:
-    with files.replacing(path) as temporary:
-        table.to_csv(temporary, sep="\t", index=False, lineterminator="\n")

@@ -11,8 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from slamflow import files
-from slamflow.report import quality_file
+from slamflow.report import quality_file, table_file
 
 # columns and where they are in quality.json
 COLUMNS = {
@@ -60,8 +59,7 @@ def collect(qualities: Mapping[str, Path], output: Path) -> str:
     """
     rows = [{"tokeniser": name, **_row(path)} for name, path in qualities.items()]
     table = pd.DataFrame(rows, columns=["tokeniser", *COLUMNS])
-    with files.replacing(output) as temporary:
-        table.to_csv(temporary, sep="\t", index=False, lineterminator="\n")
+    table_file.write(table, output)
     shown = ["tokeniser", "layer", "clusters", "pnmi", "mfcc_pnmi", "gain", "abx_across", "bitrate"]
     return table[shown].to_string(index=False)
 

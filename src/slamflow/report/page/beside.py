@@ -19,19 +19,18 @@ NONE = (
 
 
 def build(material: Material) -> dict[str, Any] | str:
-    """Tables and the teaser figure of each official set that was met."""
-    ours = _ours(material)
-    if ours.empty:
+    """Tables and teaser figures of each official set that was met, and GenPPL."""
+    ours, generated = _ours(material), _generated(material)
+    if ours.empty and not generated:
         return NONE
     theirs = published.read()
-    spent = {name: compute(material, name) for name in material.block["models"]}
-    parts = [
-        _part(str(key[0]), str(key[1]), records(rows), spent, records(theirs))
-        for key, rows in ours.groupby(["set", "split"], sort=False)
-    ]
+    spent = {name: compute(material, name) for name in material.models}
     return {
-        "parts": parts,
-        "generated": _generated(material),
+        "parts": [
+            _part(str(key[0]), str(key[1]), rows, spent, records(theirs))
+            for key, rows in ours.groupby(["set", "split"], sort=False)
+        ],
+        "generated": generated,
         "theirs": records(theirs[theirs["gen_ppl"] != ""]),
         "sources": list(dict.fromkeys(theirs["source"])),
     }
@@ -40,20 +39,38 @@ def build(material: Material) -> dict[str, Any] | str:
 def _part(
     found: str,
     split: str,
+    ours: pd.DataFrame,
+    spent: Mapping[str, float | None],
+    theirs: list[dict[str, str]],
+) -> dict[str, Any]:
+    """A set and split: a table a convention, and what else was published, for orientation."""
+    title = published.TITLES[found] + (f", {split}" if split else "")
+    tables, left = [], [row for row in theirs if row[found]]
+    for name, rows in ours.groupby("convention", sort=False):
+        same = [row for row in theirs if published.same(row, found, split, str(name))]
+        left = [row for row in left if row not in same]
+        tables.append(_table(found, f"{title}, {name}", records(rows), spent, same))
+    others = [row | {"score": row[found]} for row in left]
+    return {"title": title, "set": found, "tables": tables, "others": others}
+
+
+def _table(
+    found: str,
+    title: str,
     ours: list[dict[str, str]],
     spent: Mapping[str, float | None],
     theirs: list[dict[str, str]],
 ) -> dict[str, Any]:
-    """The figure and the rows of the table of one set; models of the figure have a mark there."""
-    title = published.TITLES[found] + (f", {split}" if split else "")
+    """Rows of one convention; models of the figure, if others are in it, have a mark there."""
     points, rows = [], []
     for place, row in enumerate(ours):
-        flop, mark = spent.get(row["model"]), ascii_lowercase[place % len(ascii_lowercase)]
-        if flop:
+        flop = spent.get(row["model"])
+        mark = ascii_lowercase[place % len(ascii_lowercase)] if flop and theirs else ""
+        if flop and theirs:
             points.append(teaser.Point(mark, row["model"], flop, float(row["value"]), "ours"))
         rows.append(
             {
-                "mark": mark if flop else "",
+                "mark": mark,
                 "model": row["model"],
                 "score": f"{row['value']} [{row['ci_low']}, {row['ci_high']}]",
                 "convention": f"{row['convention']}, {row['metric'].replace('_', ' ')}",
@@ -62,23 +79,15 @@ def _part(
                 "source": "this run",
             }
         )
-    for row in theirs:
-        if not row[found]:
-            continue
-        flop, mark = (
-            published.flop(row["parameters"], row["tokens"]),
-            str(len(rows) + 1 - len(ours)),
-        )
+    for place, row in enumerate(theirs, 1):
+        flop = published.flop(row["parameters"], row["tokens"])
         if flop:
-            kind = "slamkit" if row["convention"] == "slamkit-mean" else "other"
-            points.append(teaser.Point(mark, row["model"], flop, float(row[found]), kind))
-        rows.append({**row, "mark": mark if flop else "", "score": row[found], "law": ""})
-    return {
-        "title": title,
-        "set": found,
-        "svg": teaser.draw(found, title, points),
-        "rows": rows,
-    }
+            point = teaser.Point(str(place), row["model"], flop, float(row[found]), "published")
+            points.append(point)
+        mark = str(place) if flop else ""
+        rows.append({**row, "mark": mark, "score": row[found], "law": ""})
+    svg = teaser.draw(found, title, points) if points else ""
+    return {"title": title, "svg": svg, "rows": rows, "alone": not theirs}
 
 
 def _law(found: str, flop: float) -> str:
@@ -90,15 +99,15 @@ def _ours(material: Material) -> pd.DataFrame:
     """The rows of eval.tsv that compare, with their `set` and `split`."""
     table = material.scores
     found = [pd.DataFrame(columns=[*table.columns, "set", "split"])]
-    for benchmark, official in material.block["official"].items():
+    for official in material.block["official"]:
         for convention, metric in published.COMPARABLE.get(official["set"], ()):
             some = table[
-                (table["benchmark"] == benchmark)
+                (table["benchmark"] == official["benchmark"])
                 & (table["group"] == "all")
                 & (table["convention"] == convention)
                 & (table["metric"] == metric)
             ]
-            found.append(some.assign(**official))
+            found.append(some.assign(set=official["set"], split=official["split"]))
     rows = pd.concat(found, ignore_index=True)
     kinds = rows["model"].map(material.kind)
     return rows[kinds.isin(["trained", "aligned", "published", "text"])]
@@ -117,7 +126,7 @@ def _generated(material: Material) -> list[dict[str, Any]]:
 
 def compute(material: Material, model: str) -> float | None:
     """The FLOP of a model's training and of those it starts from; None where one is not known."""
-    facts = material.block["models"].get(model)
+    facts = material.models.get(model)
     if facts is None or facts["kind"] not in ("trained", "aligned", "text"):
         return None
     folder = material.results / "models" / model

@@ -8,7 +8,7 @@ from slamflow.report.page.material import Material, records
 from slamflow.report.page.scores import wide
 from slamflow.report.page.tracks import axis, mark
 
-SHOWN = 40  # pairs of models in the panels, beside those of an aligned model and its base
+SHOWN = 40  # pairs of models in the panels, where none is an aligned model and its base
 
 
 def build(material: Material) -> dict[str, Any] | str:
@@ -20,13 +20,14 @@ def build(material: Material) -> dict[str, Any] | str:
     if table.empty:
         return "comparisons.tsv is empty: no two of the evaluated models met the same items."
     first = table.drop_duplicates(["model", "against", "benchmark"])
-    models = material.block["models"]
-    bases = {name: its["start"] for name, its in models.items() if its["kind"] == "aligned"}
+    models = material.models.items()
+    bases = {name: its["start"] for name, its in models if its["kind"] == "aligned"}
     aligned = [
         bases.get(model) == against
         for model, against in zip(first["model"], first["against"], strict=True)
     ]
-    main = first[aligned] if any(aligned) else first.head(SHOWN)
+    pairs = list(dict.fromkeys(zip(first["model"], first["against"], strict=True)))
+    main = first[aligned] if any(aligned) else _of(first, pairs[:SHOWN])
     scale = axis([*main["ci_low"], *main["ci_high"]], zero=True)
     panels = [
         {
@@ -41,10 +42,17 @@ def build(material: Material) -> dict[str, Any] | str:
         "scale": scale,
         "zero": scale.place(0.0),
         "aligned": any(aligned),
+        "shown": SHOWN if len(pairs) > SHOWN and not any(aligned) else None,
+        "pairs": len(pairs),
         "tested": "p" in table,
         "all": wide(_named(first), "pair", "benchmark"),
         "count": len(first),
     }
+
+
+def _of(rows: pd.DataFrame, pairs: list[tuple[str, str]]) -> pd.DataFrame:
+    """The rows of these pairs of models."""
+    return rows[[pair in pairs for pair in zip(rows["model"], rows["against"], strict=True)]]
 
 
 def _row(row: dict[str, Any], scale: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pyarrow as pa
 PAIR = re.compile(r"^\| tokens of a pair \| ([\d.,e+]+) \|$", re.MULTILINE)
 CUDA = re.compile(r"^[\d:]* ?ready to train on cuda", re.MULTILINE)
 RANKS = re.compile(r"starts (\d+) rank\(s\)")
+TRAININGS = ("train_hubert", "pretrain_model", "align_model", "train_vocoder")
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,11 @@ def stages(results: Path) -> list[dict[str, Any]]:
     """
     found: list[dict[str, Any]] = []
     for folder in sorted((results / "timings").glob("*/")):
-        rows = [row for path in folder.rglob("*.tsv") for row in _rows(path)]
+        timings = list(folder.rglob("*.tsv"))
+        rows = [row for path in timings for row in _rows(path)]
         if rows:
-            hours = [_gpu_hours(results, path) for path in folder.rglob("*.tsv")]
+            trained = timings if folder.name in TRAININGS else []
+            hours = [_gpu_hours(results, path) for path in trained]
             known = [each for each in hours if each is not None]
             found.append(
                 {
@@ -87,9 +91,8 @@ def stages(results: Path) -> list[dict[str, Any]]:
     return sorted(found, key=lambda stage: -stage["wall"])
 
 
-def total(results: Path) -> dict[str, float]:
-    """Sums over all stages: jobs, wall and cpu (s), gpu_hours."""
-    found = stages(results)
+def total(found: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Sums over `stages`: jobs, wall and cpu (s), gpu_hours."""
     keys = ("jobs", "wall", "cpu", "gpu_hours")
     return {key: sum(stage[key] or 0 for stage in found) for key in keys}
 

@@ -27,9 +27,7 @@ NAMES = {
 
 def build(material: Material) -> dict[str, Any] | str:
     """Corpora, packed rows and the quality of units."""
-    corpora = [
-        found for name in material.block["corpora"] if (found := _corpus(material.results, name))
-    ]
+    corpora = [found for name, _ in material.block["corpora"] if (found := _corpus(material, name))]
     mixtures = [
         found for name in material.block["mixtures"] if (found := _mixture(material.results, name))
     ]
@@ -46,8 +44,8 @@ def build(material: Material) -> dict[str, Any] | str:
     }
 
 
-def _corpus(results: Path, name: str) -> dict[str, Any] | None:
-    shards = sorted((results / "speech" / name).glob("*.parquet"))
+def _corpus(material: Material, name: str) -> dict[str, Any] | None:
+    shards = material.shards("speech", name)
     if not shards:
         return None
     seconds = utterances = 0.0
@@ -56,7 +54,8 @@ def _corpus(results: Path, name: str) -> dict[str, Any] | None:
         seconds += sum(value for value in durations.to_pylist() if value is not None)
         utterances += len(durations)
     reasons: Counter[str] = Counter()
-    for path in (results / "rejected" / name).glob("*.parquet"):
+    text = material.results / "rejected" / name / "text.parquet"
+    for path in [*([text] if text.exists() else []), *material.shards("rejected", name)]:
         reasons.update(
             files.read_table(path, rejected_table.SCHEMA, ["reason"])["reason"].to_pylist()
         )
@@ -68,16 +67,16 @@ def _corpus(results: Path, name: str) -> dict[str, Any] | None:
         "seconds": seconds / utterances if utterances else 0.0,
         "rejected": sum(reasons.values()),
         "reasons": "; ".join(said) + ("; …" if len(reasons) > SHOWN else ""),
-        "units": _units(results, name, seconds),
+        "units": _units(material, name, seconds),
     }
 
 
-def _units(results: Path, corpus: str, seconds: float) -> str:
+def _units(material: Material, corpus: str, seconds: float) -> str:
     """How many units a second of this corpus became, by each tokeniser."""
     found = []
-    for folder in sorted(results.glob(f"units/*/{corpus}")):
+    for tokeniser in material.block["tokenisers"]:
         count = 0
-        for path in folder.glob("*.parquet"):
+        for path in material.shards(f"units/{tokeniser}", corpus):
             described = pq.read_metadata(path)
             for group in range(described.num_row_groups):
                 columns = described.row_group(group)
@@ -87,7 +86,7 @@ def _units(results: Path, corpus: str, seconds: float) -> str:
                     if columns.column(c).path_in_schema.startswith("units.")
                 )
         if count and seconds:
-            found.append(f"{folder.parent.name} {count / seconds:.1f}")
+            found.append(f"{tokeniser} {count / seconds:.1f}")
     return ", ".join(found)
 
 

@@ -30,13 +30,26 @@ def build(material: Material) -> dict[str, Any] | str:
     if not heard:
         return "no benchmark of this run names a vocoder, so that nothing was spoken by models."
     galleries = []
-    for place in dict.fromkeys((it["vocoder"], it["corpus"]) for it in heard):
-        those = [it for it in heard if (it["vocoder"], it["corpus"]) == place]
+    for place in dict.fromkeys(_place(it) for it in heard):
+        those = [it for it in heard if _place(it) == place]
         if prompts := _prompts(material, those):
-            galleries.append({"vocoder": place[0], "corpus": place[1], "prompts": prompts})
+            missing = _missing(material, those[0])
+            galleries.append({**those[0], "prompts": prompts, "missing": missing})
     if not galleries:
         return "the speech of the models is not there any more."
     return {"galleries": galleries}
+
+
+def _place(it: dict[str, str]) -> tuple[str, str, str]:
+    """What a gallery is of: its models read the same units."""
+    return it["vocoder"], it["corpus"], it["tokeniser"]
+
+
+def _missing(material: Material, it: dict[str, str]) -> list[str]:
+    """What speaking again would need, and is not there."""
+    return [
+        it[key] for key in ("weights", "codebook") if not (material.checkout / it[key]).exists()
+    ]
 
 
 def _chosen(material: Material, heard: list[dict[str, str]]) -> dict[str, tuple[str, Path]]:
@@ -62,7 +75,7 @@ def _prompts(material: Material, heard: list[dict[str, str]]) -> list[dict[str, 
     """Prompts with their voices.
 
     Args:
-        heard: entries of `spoken` of one vocoder and corpus.
+        heard: entries of `spoken` of one vocoder, corpus and tokeniser.
     """
     results, first = material.results, heard[0]
     models = _chosen(material, heard)
@@ -75,12 +88,11 @@ def _prompts(material: Material, heard: list[dict[str, str]]) -> list[dict[str, 
         voice = {"label": label, "kind": material.kind(label), "said": said}
         found[name].append({**voice, "clip": _clip(samples)})
 
-    for row in _rows(sorted((results / "speech" / first["corpus"]).glob("*.parquet")), ids):
+    for row in _rows(material.shards("speech", first["corpus"]), ids):
         add(row["id"], "original", audio.read_audio(row, material.data_root, RATE), row["text"])
-    units = sorted((results / "units" / first["tokeniser"] / first["corpus"]).glob("*.parquet"))
-    root = results.resolve().parent
-    weights, codebook = root / first["weights"], root / first["codebook"]
-    if weights.exists() and codebook.exists():
+    if not _missing(material, first):
+        units = material.shards(f"units/{first['tokeniser']}", first["corpus"])
+        weights, codebook = (material.checkout / first[key] for key in ("weights", "codebook"))
         again = resynthesis.speak(weights, codebook, units, ids, RATE)
         for name, samples in again.items():
             add(name, "spoken again from its units", samples, None)

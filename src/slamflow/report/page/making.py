@@ -24,9 +24,7 @@ def build(material: Material) -> dict[str, Any] | str:
     config = _config(material.results / "run_config.yaml")
     return {
         "graph": _drawing(material),
-        "models": [
-            found for name in material.block["models"] if (found := _made(material.results, name))
-        ],
+        "models": [found for name in material.models if (found := _made(material.results, name))],
         "versions": provenance.versions(),
         "commit": provenance.git_commit(CHECKOUT) or "not known: this is no git checkout",
         "seeds": seeds(config),
@@ -72,7 +70,7 @@ def _drawing(material: Material) -> dict[str, Any] | None:
         f"{results.name}/voices/{it['vocoder']}/{it['model']}/{it['benchmark']}.parquet"
         for it in material.block["spoken"]
     ]
-    found = graph.read(results.resolve().parent, parts)
+    found = graph.read(material.checkout, parts)
     if found is None:
         return None
     rows, ways = graph.layers(found)

@@ -4,23 +4,18 @@ from typing import Any
 
 import pandas as pd
 
-from slamflow.report.page.material import GENERATED, Material, records
+from slamflow.report.generated import METRICS
+from slamflow.report.page.material import Material, records
 from slamflow.report.page.tracks import Axis, axis, mark
 
 ALL = "all"
-METRICS = {
-    "gen_ppl": "GenPPL (lower is better)",
-    "auto_bleu": "auto-BLEU (%, lower is less repetition)",
-    "empty_transcripts": "empty transcripts (%)",
-    "gpt_score": "GPTScore (1 to 5)",
-}
 
 
 def build(material: Material) -> dict[str, Any] | str:
     """Panels, tables of groups and conventions, and measures of generated speech."""
     table = material.scores
     spoken = ~table["benchmark"].str.startswith("units:")
-    made = table["metric"].isin(GENERATED)
+    made = table["metric"].isin(METRICS)
     accuracies = table[spoken & ~made]
     if accuracies.empty and not made.any():
         return "eval.tsv has no scores of models."
@@ -74,7 +69,7 @@ def _generated(rows: pd.DataFrame) -> dict[str, Any] | None:
     """Measures of what models say themselves, and the conventions that they belong to."""
     if rows.empty:
         return None
-    label = rows["metric"].map(lambda metric: METRICS[metric])
+    label = rows["metric"].map(lambda metric: METRICS[metric].title)
     several = rows["benchmark"].nunique() > 1
     name = rows["model"] + (" (" + rows["benchmark"] + ")" if several else "")
     cell = _cells(rows).where(rows["value"] != "", "–")

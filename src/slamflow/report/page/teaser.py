@@ -10,7 +10,7 @@ import numpy as np
 from slamflow.report import scaling_law
 from slamflow.report.page.figures import COLOURS, QUIET, drawing, svg
 
-LAW, OURS, SLAM = COLOURS[2], COLOURS[0], COLOURS[1]
+LAW, OURS, THEIRS = COLOURS[2], COLOURS[0], COLOURS[1]
 WIDTH, HEIGHT = 5.6, 4.4  # inches
 # where a point's mark may stand, in points beside it: the first that is free is taken
 AROUND = ((5, 3), (-5, 3), (5, -10), (-5, -10), (0, 8), (0, -15), (13, -3), (-13, -3))
@@ -26,7 +26,7 @@ class Point:
         name: of the model.
         flop: of its training.
         score: percent.
-        kind: `ours`, `slamkit` or `other`, by whose convention it is scored.
+        kind: `ours` or `published`.
     """
 
     mark: str
@@ -41,9 +41,9 @@ def draw(found: str, title: str, points: Sequence[Point]) -> Any:
 
     Args:
         found: one of `published.SETS`.
-        title: of the set, with its split if it has any.
+        title: of the set, with its split if it has any, and the convention of all points.
     """
-    looks = {"ours": (OURS, "D"), "slamkit": (SLAM, "o"), "other": (QUIET, "o")}
+    looks = {"ours": (OURS, "D"), "published": (THEIRS, "o")}
     with drawing(WIDTH, HEIGHT) as figure:
         axes = figure.subplots()
         _law(axes, found, [point.flop for point in points])
@@ -65,7 +65,7 @@ def draw(found: str, title: str, points: Sequence[Point]) -> Any:
                 color=looks[point.kind][0],
             )
         said = "; ".join(f"{p.mark} {p.name} {p.score:g} % at {p.flop:.1e} FLOP" for p in points)
-        name = f"teaser-{found}-{title.split(', ')[-1].replace(' ', '-')}"
+        name = f"teaser-{title.replace(', ', '-').replace(' ', '-')}"
         return svg(figure, name, f"Score against training compute: {said}.")
 
 

@@ -14,7 +14,7 @@ def build(material: Material) -> dict[str, Any] | str:
     """Figures and the ledger of each model's training, and the time that each stage took."""
     runs = [
         run
-        for name, facts in material.block["models"].items()
+        for name, facts in material.models.items()
         if (run := _run(material.results / "models" / name, name, facts)) is not None
     ]
     stages = costs.stages(material.results)
@@ -24,7 +24,7 @@ def build(material: Material) -> dict[str, Any] | str:
         "figures": curves.figures([run for run in runs if run["log"].num_rows]),
         "ledger": [_row(run) for run in runs if run["log"].num_rows],
         "stages": stages,
-        "total": costs.total(material.results),
+        "total": costs.total(stages),
     }
 
 

@@ -13,11 +13,12 @@ from slamflow.report.page import (
     listening,
     making,
     material,
+    rendering,
     scores,
     training,
 )
 
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATE = Path(__file__).parent / "templates" / "page.html"
 
 
 @dataclass(frozen=True)
@@ -62,22 +63,8 @@ def write(
         data_root,
     )
     built = [(section, section.build(found)) for section in SECTIONS]
-    text = _page(str(block.get("recipe", "")), built)
+    text = rendering.render(TEMPLATE, recipe=str(block.get("recipe", "")), built=built)
     with files.replacing(output) as temporary:
         temporary.write_text(text, encoding="utf-8")
     shown = [section.title for section, content in built if not isinstance(content, str)]
     logs.say(f"{output}: {len(text) / 1e6:.1f} MB; {', '.join(shown)}")
-
-
-def _page(recipe: str, built: list[tuple[Section, dict[str, Any] | str]]) -> str:
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
-    return environment.get_template("page.html").render(recipe=recipe, built=built, style=style)
