@@ -63,7 +63,8 @@ rule judge_transcripts:
     shell:
         "python workflow_scripts/judge_transcripts.py --transcripts {input.transcripts:q}"
         " --judgements {output.judgements:q}"
-        " --config {params.config:q} --machine {params.machine:q} --log {log:q}"
+        " --state results/state/judge_transcripts/{wildcards.model:q}/{wildcards.benchmark:q}"
+        " --code {params.code:q} --config {params.config:q} --machine {params.machine:q} --log {log:q}"
 
 
 rule measure_generation:

@@ -156,6 +156,7 @@ rule measure_vocoder:
     resources:
         mem_mb=6000,
         runtime=240,
+        gpu=plan.gpus(),
     params:
         config=plan.block("measure_vocoder"),
         code=plan.code("measure_vocoder"),

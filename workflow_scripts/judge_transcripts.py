@@ -2,14 +2,17 @@
 
 from slamflow import commandline, logs
 from slamflow.generation import judging
+from slamflow.runstate import RunState
 
 
 def main() -> None:
-    args = commandline.parser(__doc__, "transcripts", "judgements").parse_args()
-    with logs.capture(args.log):
-        output = args.judgements
-        label = f"judge_transcripts {output.parent.name} {output.stem}"
-        judging.judge(args.config, args.transcripts, output, args.machine, label)
+    parser = commandline.parser(__doc__, "transcripts", "judgements", "state")
+    parser.add_argument("--code", required=True, help="digest of the code")
+    args = parser.parse_args()
+    transcripts, output = args.transcripts, args.judgements
+    label = f"judge_transcripts {output.parent.name} {output.stem}"
+    with logs.capture(args.log), RunState(args.state, args.config, [transcripts], args.code):
+        judging.judge(args.config, transcripts, output, args.state, args.machine, label)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def test_what_holds_no_pairs_is_only_continued() -> None:
     assert scored == {("slm", "topic-cloze.parquet"), ("bigram", "topic-cloze.parquet")}
     assert made.measures() == ["results/generation/slm/spoken.json"]
     collected = block(made, "collect_scores")
-    heard = "prompt counted, temperature 0.7, sphinx"
+    heard = "prompt counted, temperature 0.7, sphinx stories"
     conventions = {"gen_ppl": f"{heard}, text-lm", "auto_bleu": heard, "empty_transcripts": heard}
     assert collected["generated"] == [["slm", "spoken", conventions]]
     assert "spoken" not in collected["benchmarks"]
@@ -78,6 +78,16 @@ def test_files_and_blocks() -> None:
     assert others.text_model("spoken") == others.heard_words("spoken") == []
     assert block(others, "collect_scores")["generated"][0][2]["gen_ppl"] == (
         "prompt given, temperature 0.7, a/b, d/e"
+    )
+
+
+def test_conventions_name_what_is_not_as_usual() -> None:
+    changes = "{penalty: 1.1, top_k: 50, top_p: 0.9, seconds: 2.5, new_tokens: 20, seed: 3}"
+    made = plan(f"sampling: {changes}")
+    [[_, _, found]] = block(made, "collect_scores")["generated"]
+    assert found["auto_bleu"] == (
+        "prompt counted, temperature 0.8, penalty 1.1, top-k 50, top-p 0.9, seconds 2.5,"
+        " new-tokens 20, sphinx stories"
     )
 
 

@@ -23,7 +23,18 @@ OTHER = """tokenisers:
 mixtures: {other: {like: stories, tokeniser: TOKENISER}}
 models: {other: {like: slm, mixture: other}}
 """
+AGAIN = """questions:
+  why: {about: Why so, arms: {a: [slm], b: [other]}, baseline: a, benchmarks: [spoken]}
+"""
 MEL = "vocoders: {vocoder-pocket: %s}"
+GAN = """vocoders:
+  gan:
+    kind: hifigan
+    tokeniser: hubert
+    corpora: [stories]
+    architecture: {upsample_rates: [5, 4, 4, 2, 2]}
+    training: {budget: {steps: 1}}
+"""
 
 
 def plan(text: str) -> Plan:
@@ -74,6 +85,20 @@ def spoken(vocoder: str, model: str, tokeniser: str = "small") -> str:
         (spoken("vocoder-pocket", "topline"),
          "evaluate.0.models: vocoder-pocket, which speaks spoken, does not speak the units of"
          " topline"),
+        (spoken("vocoder-pocket", "other").replace("{clusters: 100}", "{padding: 40}"),
+         "evaluate.0.models: vocoder-pocket, which speaks spoken, does not speak the units of"
+         " other"),
+        (spoken("vocoder-pocket", "slm", "high") + AGAIN,
+         "questions.why.benchmarks: vocoder-pocket, which speaks spoken, does not speak the units"
+         " of other"),
+        ("tokenisers: {quick: {features: mfcc, corpora: [stories], kmeans: {clusters: 50,"
+         " frames: 1000, frame_rate: 50}}}\n" + MEL % "{tokeniser: quick}",
+         "vocoders.vocoder-pocket.tokeniser: frames of quick have 320 samples, and mels need a"
+         " multiple of 128: use kind: hifigan"),
+        ("tokenisers: {slow: {features: mfcc, corpora: [stories], kmeans: {clusters: 50,"
+         " frames: 1000}}}\n" + GAN.replace("hubert", "slow"),
+         "vocoders.gan.architecture.upsample_rates: multiply to 320, but frames of slow have 640"
+         " samples"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_one_line(text: str, line: str) -> None:
@@ -85,6 +110,19 @@ def test_what_does_not_fit_is_one_line(text: str, line: str) -> None:
 def test_who_speaks_which_units() -> None:
     plan(spoken("vocoder-pocket", "other"))  # another codebook of the same features
     plan(spoken("lj", "slm"))
+
+
+def test_a_shipped_vocoder_speaks_what_its_kind_does(tmp_path: Path) -> None:
+    shipped = f"vocoders: {{mine: {{kind: shipped, tokeniser: hubert, path: {tmp_path}}}, "
+    text = spoken("mine", "other").replace("vocoders: {", shipped)
+    (tmp_path / "model.safetensors").touch()
+    for kind, speaks in (("unit_mel", True), ("code_hifigan", False)):
+        (tmp_path / "config.json").write_text(json.dumps({"model_type": kind}))
+        if speaks:
+            plan(text)
+            continue
+        with pytest.raises(ValueError, match="mine, which speaks spoken, does not speak the units"):
+            plan(text)
 
 
 def test_what_a_training_is_made_of() -> None:

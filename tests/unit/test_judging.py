@@ -26,14 +26,16 @@ class Judge(Server):
         super().__init__()
         self.bodies: list[dict[str, Any]] = []
         self.refusing: list[Reply] = []
+        self.passing = 0  # answers before what is refused
 
     def receive(self, method: str, path: str, headers: Headers, body: bytes) -> Reply:
         if path != "/v1/chat/completions" or method != "POST":
             return Reply(404)
         if headers.get("authorization") != "Bearer secret":
             return Reply(401)
-        if self.refusing:
+        if self.refusing and not self.passing:
             return self.refusing.pop()
+        self.passing = max(0, self.passing - 1)
         self.bodies.append(json.loads(body))
         [message] = self.bodies[-1]["messages"]
         said = next(text for text in ANSWERS if text in message["content"])
@@ -69,7 +71,7 @@ def write(path: Path, prompts: list[str] | None = None) -> Path:
 def test_every_transcript_that_is_not_empty_is_judged(judge: Judge, tmp_path: Path) -> None:
     judge.refusing = [Reply(503), Reply(429, b"", {"Retry-After": "0"})]
     output = tmp_path / "j.parquet"
-    judging.judge(config(judge), write(tmp_path / "t.parquet"), output, MACHINE)
+    judging.judge(config(judge), write(tmp_path / "t.parquet"), output, tmp_path, MACHINE)
     rows = files.read_table(output, judgements_table.SCHEMA).to_pylist()
     assert [row["score"] for row in rows] == [5, None, 2, None]
     assert [row["answer"] for row in rows] == ["5", None, "Score: 2/5", "1 or 5?"]
@@ -80,16 +82,37 @@ def test_every_transcript_that_is_not_empty_is_judged(judge: Judge, tmp_path: Pa
 def test_prompts_and_own_instructions_are_filled_in(judge: Judge, tmp_path: Path) -> None:
     table = write(tmp_path / "t.parquet", ["one {text}", "two", "three", "four"])
     own = config(judge, instructions="Begins {prompt}; goes on: {text}.")
-    judging.judge(own, table, tmp_path / "j.parquet", {**MACHINE, "workers": 1})
+    judging.judge(own, table, tmp_path / "j.parquet", tmp_path, {**MACHINE, "workers": 1})
     asked = [body["messages"][0]["content"] for body in judge.bodies]
     assert asked[1] == "Begins three; goes on: ball the the."
     assert asked[0] == "Begins one {text}; goes on: the dog ran home."
-    judging.judge(config(judge), table, tmp_path / "k.parquet", MACHINE)
+    judging.judge(config(judge), table, tmp_path / "k.parquet", tmp_path, MACHINE)
     last = judge.bodies[-1]["messages"][0]["content"]
     assert "Beginning: " in last and "{" not in last.replace("{text}", "")
     alone = write(tmp_path / "a.parquet")
     with pytest.raises(ValueError, match=r"has no prompts by themselves"):
-        judging.judge(own, alone, tmp_path / "l.parquet", MACHINE)
+        judging.judge(own, alone, tmp_path / "l.parquet", tmp_path, MACHINE)
+
+
+def test_answers_outlive_what_fails(judge: Judge, tmp_path: Path) -> None:
+    """Each is paid for once, though the first run fails, and one answer breaks off."""
+    table, output, one = write(tmp_path / "t.parquet"), tmp_path / "j.parquet", {"workers": 1}
+    judge.passing, judge.refusing = 1, [Reply(400)] * 3
+    with pytest.raises(ValueError, match=r"judge: .* answered 400"):
+        judging.judge(config(judge), table, output, tmp_path, {**MACHINE, **one})
+    assert len(judge.bodies) == 1 and not output.exists()
+    with (tmp_path / judging.KEPT).open("a") as file:
+        file.write('\n["5a", "4')  # the writing of another one was killed
+    short = Reply(200, b"{", {"Content-Length": "99", "Connection": "close"})
+    judge.refusing = [short]
+    for _ in range(2):
+        judging.judge(config(judge), table, output, tmp_path, {**MACHINE, **one})
+        rows = files.read_table(output, judgements_table.SCHEMA).to_pylist()
+        assert [row["score"] for row in rows] == [5, None, 2, None]
+        assert len(judge.bodies) == 3
+    other = config(judge, model="another-judge")
+    judging.judge(other, table, output, tmp_path, MACHINE)
+    assert len(judge.bodies) == 6
 
 
 def test_what_cannot_be_is_said_in_one_line(
@@ -98,18 +121,18 @@ def test_what_cannot_be_is_said_in_one_line(
     table, output = write(tmp_path / "t.parquet"), tmp_path / "j.parquet"
     judge.refusing = [Reply(503)] * 30
     with pytest.raises(ValueError, match=r"judge: .* answered 503 .*; check `url`, `model`"):
-        judging.judge(config(judge), table, output, MACHINE)
+        judging.judge(config(judge), table, output, tmp_path, MACHINE)
     judge.refusing = [json_reply({"error": "no"})] * 30
     with pytest.raises(ValueError, match="answers what is no chat completion"):
-        judging.judge(config(judge), table, output, MACHINE)
+        judging.judge(config(judge), table, output, tmp_path, MACHINE)
     judge.refusing = []
     monkeypatch.setenv("JUDGE_KEY", "wrong")
     with pytest.raises(ValueError, match=r"judge: .* answered 401") as refused:
-        judging.judge(config(judge), table, output, MACHINE)
+        judging.judge(config(judge), table, output, tmp_path, MACHINE)
     assert "wrong" not in str(refused.value)
     monkeypatch.delenv("JUDGE_KEY")
     with pytest.raises(ValueError, match="the environment variable JUDGE_KEY is not set"):
-        judging.judge(config(judge), table, output, MACHINE)
+        judging.judge(config(judge), table, output, tmp_path, MACHINE)
     assert not output.exists()
 
 

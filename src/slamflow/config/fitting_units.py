@@ -38,13 +38,13 @@ def _targets(config: Config, name: str, targets: str) -> Iterator[Problem]:
     if tokeniser.features == "bpe":
         yield path, f"{targets} is text, which has no frames"
         return
-    rate, wanted = _target_rate(config, tokeniser), _frame_rate(config.huberts[name])
+    rate, wanted = frame_rate(config, tokeniser), _frame_rate(config.huberts[name])
     if rate not in (None, wanted):
         repair = "its kmeans.frame_rate" if tokeniser.features == "mfcc" else "a conv_stride"
         yield path, f"{targets} has {rate:g} frames a second, {name} has {wanted:g}: set {repair}"
 
 
-def _target_rate(config: Config, tokeniser: Tokeniser) -> float | None:
+def frame_rate(config: Config, tokeniser: Tokeniser) -> float | None:
     """Frames a second of a tokeniser; None where only the HuBERT's files tell."""
     if tokeniser.features == "mfcc":
         return tokeniser.kmeans.frame_rate if tokeniser.kmeans else None

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from slamflow.config.schema import Benchmark, Config
+from slamflow.config.schema import Benchmark, Config, Sampling
 from slamflow.config.schema_generation import SphinxTranscription
 from slamflow.config.schema_models import NgramModel
 
@@ -31,12 +31,12 @@ def block(config: Config, benchmark: str) -> dict[str, Any]:
 
 
 def conventions(config: Config, benchmark: str) -> dict[str, str]:
-    """By which convention each metric of a benchmark is taken."""
+    """By which convention each metric of a benchmark is taken; others are not to be compared."""
     found = config.benchmarks[benchmark]
     assert found.sampling and found.transcription
     heard = found.transcription
-    by = heard.engine if isinstance(heard, SphinxTranscription) else heard.model or heard.download
-    common = f"prompt {heard.prompt}, temperature {found.sampling.temperature:g}, {by}"
+    by = heard.model or heard.download if heard.engine == "whisper" else f"sphinx {heard.text}"
+    common = ", ".join([f"prompt {heard.prompt}", *_sampled(found.sampling), str(by)])
     made = {"auto_bleu": common, "empty_transcripts": common}
     if found.perplexity:
         lm = found.perplexity.lm or found.perplexity.model or found.perplexity.download
@@ -44,6 +44,17 @@ def conventions(config: Config, benchmark: str) -> dict[str, str]:
     if found.judge:
         made["gpt_score"] = f"{common}, {found.judge.model}"
     return made
+
+
+def _sampled(sampling: Sampling) -> list[str]:
+    """The temperature, and what else is not as usual; which prompts are drawn is left out."""
+    usual, said = Sampling(), [f"temperature {sampling.temperature:g}"]
+    for key in ("penalty", "top_k", "top_p", "seconds", "new_tokens"):
+        value = getattr(sampling, key)
+        if value != getattr(usual, key):
+            shown = "all" if value is None else f"{value:g}"
+            said.append(f"{key.replace('_', '-')} {shown}")
+    return said
 
 
 def misfits(config: Config) -> Iterator[Problem]:

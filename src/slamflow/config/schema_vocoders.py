@@ -69,7 +69,8 @@ class Trained(Speaking):
 class MelVocoder(Trained):
     """A light vocoder of one voice: mels of centroids, and Griffin-Lim.
 
-    It speaks the units of any tokeniser of the same layer of the same HuBERT.
+    It speaks the units of any tokeniser of the same layer of the same HuBERT, whose frames are a
+    multiple of 128 samples: those at 25 Hz are, those at 50 Hz are not.
     """
 
     kind: Literal["mel"]

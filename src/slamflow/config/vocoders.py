@@ -1,20 +1,25 @@
 """What vocoders are made of, what they speak, and which do not fit what they are to speak."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from slamflow.config import questions
 from slamflow.config.fields import settings_of
 from slamflow.config.schema import Config
 from slamflow.config.schema_models import NgramModel
+from slamflow.config.schema_units import Tokeniser
 from slamflow.config.schema_vocoders import (
     HifiganVocoder,
     MelVocoder,
     ReleasedVocoder,
     ShippedVocoder,
+    Vocoder,
 )
 
 RESULTS = "results"
+MEL_STEP = 128  # samples: `vocoder.spectra.STEP`
 Problem = tuple[tuple[str, ...], str]
 
 
@@ -68,18 +73,49 @@ def misfits(config: Config, root: Path) -> Iterator[Problem]:
                 yield (*path, "path"), problem
         if isinstance(vocoder, MelVocoder) and vocoder.speech:
             yield from _unlike(config, name, vocoder)
+        if isinstance(vocoder, MelVocoder | HifiganVocoder):
+            yield from _out_of_step(config, name, vocoder)
         if vocoder.quality:
             yield from _unmeasurable(config, name)
     for name, benchmark in config.benchmarks.items():
         if benchmark.vocoder and not benchmark.continued:
             yield ("benchmarks", name, "vocoder"), "has nothing to speak: add `sampling`"
+    for path, model, name in _asked(config):
+        vocoder_name = config.benchmarks[name].vocoder
+        if vocoder_name and not _speaks(config, root, vocoder_name, model):
+            problem = f"{vocoder_name}, which speaks {name}, does not speak the units of {model}"
+            yield path, problem
+
+
+def _asked(config: Config) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """Where a model and a benchmark meet, and both."""
     for row, each in enumerate(config.evaluate):
         for name in each.benchmarks:
-            if vocoder_name := config.benchmarks[name].vocoder:
-                for model in each.models:
-                    if not _speaks(config, vocoder_name, model):
-                        problem = f"{vocoder_name}, which speaks {name}, does not speak the units"
-                        yield ("evaluate", str(row), "models"), f"{problem} of {model}"
+            for model in each.models:
+                yield ("evaluate", str(row), "models"), model, name
+    for question in config.questions:
+        for model, name in questions.pairs(config, question):
+            yield ("questions", question, "benchmarks"), model, name
+
+
+def _out_of_step(
+    config: Config, name: str, vocoder: MelVocoder | HifiganVocoder
+) -> Iterator[Problem]:
+    """A problem where frames of the units are no whole steps of the vocoder."""
+    from slamflow.config.fitting_units import frame_rate
+
+    tokeniser = config.tokenisers[vocoder.tokeniser]
+    rate = frame_rate(config, tokeniser) if tokeniser.features in ("hubert", "mfcc") else None
+    if rate is None:
+        return
+    hop, path = round(16_000 / rate), ("vocoders", name)
+    frames = f"frames of {vocoder.tokeniser} have {hop} samples"
+    if isinstance(vocoder, MelVocoder) and hop % MEL_STEP:
+        problem = f"{frames}, and mels need a multiple of {MEL_STEP}: use kind: hifigan"
+        yield (*path, "tokeniser"), problem
+    if isinstance(vocoder, HifiganVocoder) and vocoder.architecture.hop != hop:
+        problem = f"multiply to {vocoder.architecture.hop}, but {frames}"
+        yield (*path, "architecture", "upsample_rates"), problem
 
 
 def _unlike(config: Config, name: str, vocoder: MelVocoder) -> Iterator[Problem]:
@@ -108,7 +144,7 @@ def _has_text(config: Config, corpus: str) -> bool:
     return has_text(config.corpora[corpus].source)
 
 
-def _speaks(config: Config, name: str, model: str) -> bool:
+def _speaks(config: Config, root: Path, name: str, model: str) -> bool:
     """Whether a vocoder may speak a model's units; of n-gram models there is nothing to speak."""
     from slamflow.config.inputs import Inputs
 
@@ -116,9 +152,27 @@ def _speaks(config: Config, name: str, model: str) -> bool:
     if isinstance(inputs.unaligned(model), NgramModel):
         return True
     ours, theirs = vocoder.tokeniser, inputs.tokeniser(model)
-    if ours == theirs or isinstance(vocoder, HifiganVocoder | ReleasedVocoder):
+    if ours == theirs or not _reads_centroids(vocoder, root):
         return ours == theirs
-    one, other = config.tokenisers[ours], config.tokenisers[theirs]
-    if one.kmeans is None or other.kmeans is None or one.features != other.features:
-        return False
-    return (one.hubert, one.kmeans.layer) == (other.hubert, other.kmeans.layer)
+    one, other = (_features(config.tokenisers[name]) for name in (ours, theirs))
+    return one is not None and one == other
+
+
+def _reads_centroids(vocoder: Vocoder, root: Path) -> bool:
+    """Whether a vocoder speaks the units of all codebooks of its features; else its own only."""
+    if not isinstance(vocoder, ShippedVocoder):
+        return isinstance(vocoder, MelVocoder)
+    try:
+        described = (root / vocoder.path / "config.json").read_text(encoding="utf-8")
+        return bool(json.loads(described)["model_type"] == "unit_mel")
+    except (OSError, ValueError, KeyError, TypeError):
+        return True  # it is missing, which is another problem, or no vocoder, which its job says
+
+
+def _features(tokeniser: Tokeniser) -> Any:
+    """What is clustered; None where nothing is."""
+    found = tokeniser.kmeans
+    if found is None:
+        return None
+    own = found.frame_rate if tokeniser.features == "mfcc" else None
+    return tokeniser.features, tokeniser.hubert, found.layer, found.padding, own

@@ -1,11 +1,13 @@
 """Scores of transcripts by a language model behind an API, as in GPTScore.
 
 Any server that speaks OpenAI's chat completions is asked. Its answers may change with what runs
-there, so they are kept as they came.
+there and cost money, so each is kept as it came, as soon as it came.
 """
 
+import json
 import os
 import re
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import requests
 
-from slamflow import files, logs
+from slamflow import files, logs, provenance
 from slamflow.downloads import retrying
 from slamflow.tables import judgements as judgements_table
 from slamflow.tables import transcripts as transcripts_table
@@ -21,6 +23,7 @@ from slamflow.workers import in_order
 
 TIMEOUT = (30, 300)  # seconds until a connection, and until an answer
 AT_ONCE = 4  # requests, unless the machine says otherwise
+KEPT = "answers.jsonl"  # in the state folder: what was asked, as a digest, and the answer
 TEXT, PROMPT = "{text}", "{prompt}"
 _TASK = (
     "A speech model was given the beginning of a recording and went on speaking by itself. {what}"
@@ -40,16 +43,20 @@ def judge(
     config: Mapping[str, Any],
     transcripts: Path,
     output: Path,
+    state: Path,
     machine: Mapping[str, Any],
     label: str = "judge_transcripts",
 ) -> None:
     """Write what a judge says of each transcript that is not empty.
+
+    What was asked and answered before, whole or in a run that failed, is not asked again.
 
     Args:
         config: `url` of the API, before `/chat/completions`; `model`, its name there;
             `instructions`, in which {text} stands for the transcript and {prompt} for that of the
             prompt if it was heard by itself, or None for those of this module; `key`, the
             environment variable that holds the API's key, or None if it wants none.
+        state: a folder of this job's own, in which the answers stay.
         machine: `workers` (requests at once), `retries`, `retry_wait` (s).
 
     Raises:
@@ -66,6 +73,7 @@ def judge(
         )
     patience = retrying.Patience(machine.get("retries", 7), machine.get("retry_wait", 1.0))
     url, headers = f"{str(config['url']).rstrip('/')}/chat/completions", _headers(config)
+    known, writing = _kept(state / KEPT), threading.Lock()
 
     def answered(row: Mapping[str, Any]) -> str | None:
         if not row["text"].strip():
@@ -74,10 +82,16 @@ def judge(
         asked = re.sub("|".join(said), lambda found: said[found[0]], instructions)
         body = {"model": config["model"], "temperature": 0}
         body["messages"] = [{"role": "user", "content": asked}]
+        digest = provenance.digest(provenance.canonical_json([url, body]))
+        if digest in known:
+            return known[digest]
         try:
-            return patience(lambda: _ask(url, headers, body))
+            answer = patience(lambda: _ask(url, headers, body))
         except (retrying.Passing, retrying.Refused) as error:
             raise ValueError(f"judge: {error}; check `url`, `model` and the key") from None
+        with writing, (state / KEPT).open("a", encoding="utf-8") as file:
+            file.write(f"\n{json.dumps([digest, answer])}")  # a line that was cut short has ended
+        return answer
 
     progress = logs.Progress(label, len(rows), "transcripts")
     made = []
@@ -96,6 +110,18 @@ def score(answer: str) -> int | None:
     return int(numbers.pop()) if len(numbers) == 1 and numbers <= set("12345") else None
 
 
+def _kept(path: Path) -> dict[str, str]:
+    """Answers by the digest of what was asked; a line that a kill has cut short is no answer."""
+    found = {}
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        try:
+            digest, answer = json.loads(line)
+        except ValueError:
+            continue
+        found[digest] = answer
+    return found
+
+
 def _headers(config: Mapping[str, Any]) -> dict[str, str]:
     name = config.get("key")
     if name is None:
@@ -111,7 +137,7 @@ def _headers(config: Mapping[str, Any]) -> dict[str, str]:
 def _ask(url: str, headers: Mapping[str, str], body: Mapping[str, Any]) -> str:
     try:
         reply = requests.post(url, json=body, headers=dict(headers), timeout=TIMEOUT)
-    except (requests.ConnectionError, requests.Timeout) as error:
+    except requests.RequestException as error:
         raise retrying.Passing(f"{url}: {retrying.cause(error)}") from None
     if not reply.ok:
         raise retrying.refusal(reply.status_code, reply.reason, reply.headers, url)
