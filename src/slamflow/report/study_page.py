@@ -67,8 +67,8 @@ def _span(rows: pd.DataFrame) -> float:
     own = rows.assign(low=_seeds(rows).map(min), high=_seeds(rows).map(max))
     start = own[own["arm"] == own["baseline"]].set_index("benchmark")["value"]
     away = own[ends].sub(own["benchmark"].map(start), axis=0).abs()
-    furthest = away.join(rows[["difference_low", "difference_high"]].abs()).max(axis=None)
-    return max(1.0, 1.06 * float(furthest))
+    all_ends = away.join(rows[["difference_low", "difference_high"]].abs().fillna(0.0))
+    return max(1.0, 1.06 * float(all_ends.to_numpy().max()))
 
 
 def _seeds(rows: pd.DataFrame) -> pd.Series:
