@@ -1,5 +1,6 @@
 """Training: loss curves, and a ledger of tokens, compute, time and memory."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def build(material: Material) -> dict[str, Any] | str:
     }
 
 
-def _run(folder: Path, name: str, facts: dict[str, Any]) -> dict[str, Any] | None:
+def _run(folder: Path, name: str, facts: Mapping[str, Any]) -> dict[str, Any] | None:
     """The log of a model's training, if it has one."""
     path = folder / "training.parquet"
     if not path.exists():
