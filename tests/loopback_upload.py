@@ -33,6 +33,10 @@ class UploadHub(Hub):
         for other in self.others:
             if f"/{other.repository}/" in path:
                 return other.answer(path, query, headers)
+        if path == f"/api/models/{self.repository}" and self.visibility is not None:
+            names = [{"rfilename": name} for name in sorted(self.files)]
+            private = self.visibility == "private"
+            return json_reply({"id": self.repository, "private": private, "siblings": names})
         return super().answer(path, query, headers)
 
     def receive(self, method: str, path: str, headers: Headers, body: bytes) -> Reply:
@@ -91,6 +95,8 @@ class UploadHub(Hub):
                 self.commits.append(value)
             elif line["key"] == "file":
                 self.add(value["path"], base64.b64decode(value["content"]))
+            elif line["key"] == "deletedFile":
+                del self.files[value["path"]]
             elif line["key"] == "lfsFile":
                 content = self.cdn.files.get(f"/{value['oid']}")
                 if content is None or len(content) != value["size"]:

@@ -95,3 +95,12 @@ def test_a_card_of_anything_else() -> None:
     data = head(card)
     assert (data.library_name, data.pipeline_tag) == ("slamflow", None)
     assert "How to use" not in card and "| c | 0.5 |" in card and "1,234" in card
+
+
+def test_a_commit_that_is_not_known_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(artefacts, "CHECKOUT", tmp_path)  # no repository
+    log = training_table.schema(("loss",)).empty_table()
+    card = artefacts.card("Vocoder", {}, {}, log, "loss", ORIGIN)
+    assert "| code | c0de |" in card and "commit" not in card and "None" not in card

@@ -10,7 +10,7 @@ import small_vocoders
 import torch
 from small_vocoders import SETTINGS
 
-from slamflow.vocoder import released, vocoding
+from slamflow.vocoder import hifigan, released, vocoding, voices
 
 UNITS = [[3, 1, 4, 1, 5, 9, 2, 6], [19], [0, 7, 0, 7, 11, 12, 13, 14, 15, 16, 17, 18, 19]]
 
@@ -45,6 +45,17 @@ def test_durations_are_those_of_the_predictor(vocoder: Any) -> None:
     given = vocoding.vocode(vocoder, arrays(UNITS), arrays(expected))
     assert [len(wave) for wave in predicted] == [640 * sum(counts) for counts in expected]
     assert all(np.array_equal(*pair) for pair in zip(predicted, given, strict=True))
+
+
+def test_in_whose_voice_it_speaks() -> None:
+    """No speaker lends a name to a voice that is not theirs."""
+    for settings, speaker, expected in (
+        ({"voice": "lj"}, "s1", "lj"),
+        ({"voice": None}, "s1", None),
+        ({"voice": "s0", "voices": ["s0", "s1"]}, "s1", "s1"),
+        ({"voice": "s0", "voices": ["s0", "s1"]}, "x", "s0"),
+    ):
+        assert voices.spoken(hifigan.HifiganConfig(**settings), speaker) == expected
 
 
 def test_what_else_is_in_the_batch_changes_nothing(vocoder: Any) -> None:

@@ -164,6 +164,37 @@ def test_uploading_again_and_refusals(
     assert "set HF_TOKEN" in fails(capfd, *upload(results))
 
 
+def test_a_public_repository_gets_nothing_that_should_be_private(
+    hub: UploadHub, results: Results, capfd: Terminal
+) -> None:
+    run(capfd, *upload(results))
+    message = fails(capfd, *upload(results, "--private"))
+    assert f"{NAME}: is there and public; nothing was uploaded" in message
+    assert (hub.visibility, len(hub.commits)) == ("public", 1)
+
+
+def test_what_was_uploaded_before_is_uploaded_again(
+    hub: UploadHub, results: Results, capfd: Terminal
+) -> None:
+    """From the hub, with its card, results and vocoder; then without what is no longer in it."""
+    run(capfd, *upload(results, "--vocoder", results.vocoder, "--licence", "mit"))
+    first = dict(hub.files)
+    run(capfd, "upload", "--model", NAME, "--repository", NAME)
+    assert hub.files == first and len(hub.commits) == 2
+    vocoder = ("--tokeniser", NAME, "--vocoder", NAME)
+    run(capfd, "upload", "--model", results.model, *vocoder, "--repository", NAME)
+    assert set(hub.files) == set(first) and len(hub.commits) == 3
+    hub.add(".gitattributes", b"kept")
+    hub.add("tokeniser/phones.json", b"{}")
+    (results.root / "eval.tsv").rename(results.root / "later.tsv")
+    try:
+        run(capfd, *upload(results))
+    finally:
+        (results.root / "later.tsv").rename(results.root / "eval.tsv")
+    gone = {name for name in first if name.startswith(("vocoder/", "eval.tsv"))}
+    assert len(gone) == 3 and set(hub.files) == set(first) - gone | {".gitattributes"}
+
+
 def test_a_hubert_of_the_hub_is_named(
     hub: UploadHub, results: Results, tmp_path: Path, capfd: Terminal
 ) -> None:

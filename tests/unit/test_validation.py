@@ -121,6 +121,23 @@ def test_a_diverging_loss_fails_and_also_after_a_restart() -> None:
         add(resumed, 9.0)
 
 
+def test_only_what_a_task_watches_must_not_diverge() -> None:
+    """The loss of adversarial training may, while the mels get nearer."""
+    place = Place(0, 1, "cpu", None, {}, "test")
+
+    def train(watched: str) -> None:
+        log = history.History(("loss", "mel"), place, None, watched)
+        for loss in (1.0, 9.0, 9.0, 9.0):
+            sums = torch.tensor([loss, 1 / loss], dtype=torch.float64)
+            for _ in range(history.WINDOW):
+                log.add(sums, 1.0, torch.tensor(1.0), 0.1, 0.0)
+        log.flush()
+
+    train("mel")
+    with pytest.raises(history.Failed, match="the loss diverges"):
+        train("loss")
+
+
 def test_flops_of_a_step(packed: Path, tmp_path: Path) -> None:
     """By hand: all matrices but the token table count once, the tied head too."""
     place = Place(0, 1, "cpu", None, {}, "test")

@@ -234,7 +234,8 @@ def test_training_learns_the_voice(
     log = pq.read_table(folder / "training.parquet").to_pylist()
     for name in ("mel", "duration"):
         assert np.mean([row[name] for row in log[-5:]]) < 0.7 * log[0][name]
-    assert "held-out utterances" in (folder / "card.md").read_text()
+    card = (folder / "card.md").read_text()
+    assert "held-out utterances" in card and f"tokenisers/{targets.parent.name}/kmeans" in card
     assert not (trained / "state" / "data").exists()
     vocoder = vocoding.load(folder, targets)
     assert (vocoder.units, vocoder.config.hop, vocoder.config.voice) == (8, HOP, "s0")
@@ -291,6 +292,26 @@ def test_continuations_are_spoken_whole(trained: Path, targets: Path, tmp_path: 
         read = audio.read_audio(row, None, 16_000)
         np.testing.assert_allclose(read, np.clip(wave, -1, 1), atol=1e-4)
     assert [row["role"] for row in found] == ["document", "document"]
+
+
+def test_an_utterance_without_units_is_silent_and_ends_nothing(
+    trained: Path, targets: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    same = {"speaker": "s1", "continuation": [], "finished": True, "seed": 0}
+    rows = [
+        {"id": n, "prompt": said, **same} for n, said in zip("abc", ([], [3, 1], []), strict=True)
+    ]
+    path, spoken = tmp_path / "c.parquet", tmp_path / "s.parquet"
+    schema = continuations_table.SCHEMA
+    files.write_table(pa.Table.from_pylist(rows, schema=schema), path, schema)
+    vocoding.vocode_table({}, trained / "model", targets, [path], spoken, ONE, "test")
+    assert "test: 2 of 3 utterances have no units and are silent" in capfd.readouterr().err
+    found = files.read_table(spoken, voices_table.SCHEMA).to_pylist()
+    assert [row["id"] for row in found] == ["a", "b", "c"]
+    for row, heard in zip(found, (False, True, False), strict=True):
+        wave = audio.read_audio(row, None, 16_000)
+        assert (bool(np.abs(wave).max() > 0), row["prompt_end"] > 0) == (heard, heard)
+        assert heard or len(wave) == HOP
 
 
 def test_the_units_of_another_codebook_are_spoken(

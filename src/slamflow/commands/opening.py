@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -37,13 +38,13 @@ class Tokeniser:
     place: dict[str, Any] | None
 
 
-def model(given: str) -> Path:
-    """The folder of a language model.
+def model(given: str, patterns: Sequence[str] = pretrained.FILES) -> Path:
+    """The folder of a language model; of the hub's, it has the files with names of `patterns`.
 
     Raises:
         ValueError: there is none.
     """
-    found = folder(given)
+    found = folder(given, patterns)
     if not (found / "config.json").is_file():
         raise ValueError(
             f"{given}: has no config.json in transformers' layout; give a folder as"
@@ -52,13 +53,14 @@ def model(given: str) -> Path:
     return found
 
 
-def folder(given: str) -> Path:
+def folder(given: str, patterns: Sequence[str] = pretrained.FILES) -> Path:
     """A folder as it is, or that of a repository `user/name` or `user/name@revision` of the hub.
 
     Raises:
         ValueError: it is neither.
     """
-    return Path(os.path.abspath(pretrained.fetch(_block(given), {})))  # `.` has a name, too
+    found = pretrained.fetch(_block(given), {}, patterns)
+    return Path(os.path.abspath(found))  # `.` has a name, too
 
 
 def units_of(folder: Path) -> vocabulary.Layout:

@@ -1,5 +1,6 @@
 """The README of an uploaded model: its card, how it is used from the hub, and its results."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,8 @@ def text(
         datasets, base = lineage(yaml.safe_load(run.read_text(encoding="utf-8")), model.name)
         data.datasets = datasets or data.datasets
         data.base_model = base or data.base_model
-    body = card.text.replace(f"results/models/{model.name}", repository).rstrip()
+    before = re.split(r"^## (?:Speech|Results)$", card.text, maxsplit=1, flags=re.MULTILINE)[0]
+    body = re.sub(r'(?<=from_pretrained\()"[^"]+"', f'"{repository}"', before).rstrip()
     parts = [body, SPEECH.format(name=repository)] if speech else [body]
     if found is not None and len(found):
         shown = found[found["default"] == "true"].to_dict("records")
@@ -100,15 +102,16 @@ def _card(model: Path) -> str:
     raise ValueError(f"{model}: has no card.md; give a model that Slamflow trained or converted")
 
 
-def results(evaluated: Path, model: str) -> pd.DataFrame:
-    """The rows of eval.tsv about a model, as text.
+def results(evaluated: Path, model: str | None = None) -> pd.DataFrame:
+    """The rows of eval.tsv about a model, or all, as text.
 
     Raises:
         ValueError: it cannot be read.
     """
     try:
         table = pd.read_csv(evaluated, sep="\t", dtype=str, keep_default_na=False)
-        return table[(table["model"] == model) & (table["value"] != "")]
+        own = table if model is None else table[table["model"] == model]
+        return own[own["value"] != ""]
     except (OSError, KeyError, ValueError) as error:
         raise ValueError(f"{evaluated}: cannot be read as eval.tsv ({error})") from None
 
@@ -131,7 +134,8 @@ def _table(rows: list[dict[str, str]]) -> str:
     lines = [
         "## Results",
         "",
-        "Accuracies in per cent, with 95 % intervals; `n` counts items. `eval.tsv` has more.",
+        "Accuracies, `auto_bleu` and `empty_transcripts` in per cent, `gen_ppl` as it is,"
+        " `gpt_score` from 1 to 5; with 95 % intervals. `n` counts items. `eval.tsv` has more.",
         "",
         "| benchmark | group | metric | convention | value | n |",
         "|---|---|---|---|---|---|",

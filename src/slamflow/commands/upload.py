@@ -1,6 +1,7 @@
 """`slamflow upload`: a model with its tokeniser and card to a Hugging Face hub."""
 
 import argparse
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ MODEL = ("config.json", "generation_config.json", "model.safetensors", "training
 TOKENISER = ("kmeans.safetensors", "phones.json", "tokenizer.json", "quality.json")
 HUBERT = ("config.json", "preprocessor_config.json", "model.safetensors", "card.md")
 VOCODER = ("config.json", "model.safetensors", "training.parquet", "card.md")
+FETCHED = ("*.json", "*.safetensors", "*.md", "*.parquet", "eval.tsv")  # of one uploaded before
+OURS = re.compile(r"(tokeniser|vocoder)/|eval\.tsv$")  # what a repository has of one upload only
 
 
 def add(commands: Any) -> None:
@@ -25,7 +28,10 @@ def add(commands: Any) -> None:
     options.model(parser)
     options.tokeniser(parser)
     parser.add_argument(
-        "--vocoder", type=Path, metavar="PATH", help="results/vocoders/NAME, to go along"
+        "--vocoder",
+        metavar="FOLDER",
+        help="results/vocoders/NAME, or another such one, to go along (default: the folder"
+        " `vocoder` of the model, if it has one)",
     )
     parser.add_argument(
         "--repository", required=True, metavar="USER/NAME", help="made if it is not there"
@@ -36,7 +42,8 @@ def add(commands: Any) -> None:
         "--results",
         type=Path,
         metavar="PATH",
-        help="whose rows go into the card (default: eval.tsv beside the folder of models)",
+        help="whose rows go into the card (default: eval.tsv beside the folder of models, or that"
+        " which was uploaded with the model)",
     )
 
 
@@ -46,17 +53,18 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         ValueError: something is missing, or the hub refuses it.
     """
-    from slamflow.commands import opening, readme
+    from slamflow.commands import opening, readme, speaking
 
-    model = opening.model(args.model)
+    model = opening.model(args.model, FETCHED)
     place = opening.tokeniser_folder(args.tokeniser, model)
     speech = (place / opening.CODEBOOK).is_file()
     contents: dict[str, Path | bytes] = dict(_files(model, MODEL, "", needed=MODEL[2]))
     contents |= _files(place, TOKENISER, f"{opening.TOKENISER}/")
     if speech:
         contents |= _hubert(opening.tokeniser(args.tokeniser, args.hubert, model))
-    if args.vocoder:
-        contents |= _files(args.vocoder, VOCODER, f"{opening.VOCODER}/", needed=VOCODER[1])
+    if args.vocoder or (model / opening.VOCODER).is_dir():
+        vocoder = speaking.folder(args.vocoder, model)
+        contents |= _files(vocoder, VOCODER, f"{opening.VOCODER}/", needed=VOCODER[1])
     found = _results(args.results, model)
     if found is not None and len(found):
         contents["eval.tsv"] = found.to_csv(sep="\t", index=False).encode()
@@ -75,6 +83,9 @@ def _results(given: Path | None, model: Path) -> Any:
     """What is known of a model's results: a table, or None."""
     from slamflow.commands import readme
 
+    before = model / "eval.tsv"  # uploaded with it, so that all its rows are about it
+    if given is None and before.is_file():
+        return readme.results(before)
     evaluated = given or model.parent.parent / "eval.tsv"
     return readme.results(evaluated, model.name) if given or evaluated.is_file() else None
 
@@ -103,25 +114,37 @@ def _hubert(tokeniser: Any) -> dict[str, Path | bytes]:
 
 
 def _send(repository: str, private: bool, contents: dict[str, Path | bytes]) -> str:
-    """Upload in one commit; returns the repository's address."""
+    """Upload in one commit; returns the repository's address.
+
+    What an earlier upload has left in OURS and is not in this one goes.
+    """
     import warnings
 
-    from huggingface_hub import CommitOperationAdd, HfApi, get_token
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     if not get_token():
         raise ValueError("set HF_TOKEN to a token of the hub that may write")
     api = HfApi()
-    operations = [CommitOperationAdd(name, source) for name, source in contents.items()]
+    operations: list[Any] = [CommitOperationAdd(name, it) for name, it in contents.items()]
     warnings.filterwarnings("ignore", "It seems that you are about to commit a data file")
     try:
         # without a word, an existing repository stays as public as it is
         made = api.create_repo(repository, private=private or None, exist_ok=True)
-        api.create_commit(made.repo_id, operations, commit_message="Upload by slamflow")
+        found = api.repo_info(made.repo_id)
+        there = {each.rfilename for each in found.siblings or ()}
+        stale = sorted(name for name in there - set(contents) if OURS.match(name))
+        operations += [CommitOperationDelete(name) for name in stale]
+        if found.private or not private:
+            api.create_commit(made.repo_id, operations, commit_message="Upload by slamflow")
+            return str(made)
     except (HfHubHTTPError, HFValidationError, OSError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ValueError(
             f"{repository}: cannot be uploaded to {api.endpoint} ({reason}); check HF_TOKEN, which"
             " must be one that may write there"
         ) from None
-    return str(made)
+    raise ValueError(
+        f"{repository}: is there and public; nothing was uploaded: make it private on the hub, or"
+        " name another one"
+    )

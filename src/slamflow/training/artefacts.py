@@ -86,6 +86,7 @@ def card(
     )
     block = json.dumps(config, indent=2, sort_keys=True)
     made = {"code": origin.get("code"), "commit": provenance.git_commit(CHECKOUT)}
+    known = {key: value for key, value in made.items() if value is not None}
     versions = ", ".join(f"{name} {version}" for name, version in provenance.versions().items())
     inputs = {f"`{path}`": digest for path, digest in origin.get("inputs", {}).items()}
     sections = {
@@ -94,7 +95,7 @@ def card(
         "Training": table({**_facts(log, measure), **facts}),
         "Config": f"```json\n{block}\n```",
         "Made from": table(inputs, "file", "SHA-256") if inputs else "",
-        "Versions": f"{table(made)}\n\nWith {versions}.",
+        "Versions": f"{table(known)}\n\nWith {versions}.",
     }
     found = [f"## {name}\n\n{text}" if name else text for name, text in sections.items() if text]
     return "\n\n".join([f"---\n{head.to_yaml()}\n---", f"# {title}", *found]) + "\n"

@@ -14,7 +14,7 @@ from slamflow.training import peaks
 from slamflow.training.rank import Place
 
 SHOWN = 3  # measures of the progress line, at most
-WINDOW = 10  # updates whose mean loss is compared with the best so far
+WINDOW = 10  # updates whose mean is compared with the best so far
 
 
 class History:
@@ -22,14 +22,18 @@ class History:
 
     Attributes:
         rows: those of the table, one an update.
+        watched: the measure that must not diverge.
         budget: see `tables.training`.
     """
 
-    def __init__(self, measures: Sequence[str], place: Place, peak: float | None) -> None:
+    def __init__(
+        self, measures: Sequence[str], place: Place, peak: float | None, watched: str = "loss"
+    ) -> None:
         """Start the clock; `peak` is that of this device in FLOP/s, if known."""
         self.measures, self.place, self.peak = list(measures), place, peak
+        self.watched = watched
         self.rows: list[dict[str, Any]] = []
-        self.windows: list[float] = []  # the mean loss of each WINDOW updates
+        self.windows: list[float] = []  # what is watched, its mean over each WINDOW updates
         self.budget: dict[str, Any] = {}
         self.pending: list[tuple[torch.Tensor, float, torch.Tensor, float, float]] = []
         self.since = time.monotonic()
@@ -60,7 +64,7 @@ class History:
         """Fetch what is pending, summed over the ranks.
 
         Raises:
-            Failed: the loss or the gradient is not finite, or the loss diverges.
+            Failed: the loss or the gradient is not finite, or what is watched diverges.
         """
         sums = torch.stack([entry[0] for entry in self.pending])
         if self.place.ranks > 1:
@@ -98,7 +102,7 @@ class History:
             )
             if step % WINDOW == 0:
                 self._window(step)
-                if found := diverged(self.windows):
+                if found := diverged(self.windows, self.watched):
                     raise Failed(found, step)
         self.pending, self.since = [], now
 
@@ -114,7 +118,8 @@ class History:
         self.since = now
 
     def _window(self, end: int) -> None:
-        self.windows.append(sum(row["loss"] for row in self.rows[end - WINDOW : end]) / WINDOW)
+        taken = [row[self.watched] for row in self.rows[end - WINDOW : end]]
+        self.windows.append(sum(taken) / WINDOW)
 
     def latest(self) -> dict[str, float]:
         """The last update's first measures and speed, for the progress line."""
@@ -142,8 +147,8 @@ class Failed(Exception):
         self.step = step
 
 
-def diverged(means: Sequence[float]) -> str | None:
-    """What to say if the loss diverges.
+def diverged(means: Sequence[float], name: str = "loss") -> str | None:
+    """What to say if the measure of this name diverges.
 
     It does if the last two of `means`, those of WINDOW updates each, are both above the best
     before, by more than its size and by more than 1: a single one may be a spike that a training
@@ -154,7 +159,7 @@ def diverged(means: Sequence[float]) -> str | None:
     best = min(means[:-2])
     if min(means[-2:]) <= best + max(1.0, abs(best)):
         return None
-    return f"the loss diverges: its mean over {WINDOW} updates was {best:.4g}, is {means[-1]:.4g}"
+    return f"the {name} diverges: its mean over {WINDOW} updates was {best:.4g}, is {means[-1]:.4g}"
 
 
 def budget_of(log: pa.Table) -> dict[str, Any]:

@@ -35,11 +35,13 @@ def train(task: Task, training: Mapping[str, Any], place: Place, state: runstate
         state: takes the checkpoints.
 
     Raises:
-        ValueError: the loss is not finite or diverges; the task cannot count its budget.
+        ValueError: the loss is not finite, what is watched diverges, or the task cannot count its
+            budget.
     """
     started = time.perf_counter()
     engine = Engine(task.model, training, place.device)
-    history = History(task.measures, place, peaks.products(place.device, engine.dtype))
+    watched = str(getattr(task, "watched", "loss"))
+    history = History(task.measures, place, peaks.products(place.device, engine.dtype), watched)
     if place.checkpoint:
         kept, log = checkpoints.load(place.checkpoint, engine.module, task.measures)
         engine.restore(kept)
@@ -57,7 +59,7 @@ def train(task: Task, training: Mapping[str, Any], place: Place, state: runstate
     try:
         _steps(task, {**training, "steps": steps}, engine, history, place, state)
     except Failed as failure:
-        raise ValueError(_advice(failure, task, place, state)) from failure
+        raise ValueError(_advice(failure, task, training, place, state)) from failure
     if place.rank == 0:
         task.export(engine.module.eval(), history.table())
     engine.close()
@@ -177,17 +179,23 @@ def _validate(task: Task, engine: Engine) -> dict[str, float]:
     return found
 
 
-def _advice(failure: Failed, task: Task, place: Place, state: runstate.Follow) -> str:
+def _advice(
+    failure: Failed,
+    task: Task,
+    training: Mapping[str, Any],
+    place: Place,
+    state: runstate.Follow,
+) -> str:
     name = getattr(task, "name", None)
     held = (
         f" ({_short(', '.join(map(name, task.micro_batches(failure.step - 1))))})" if name else ""
     )
     latest = state.latest()
     kept = f"the last good checkpoint is {latest[1]}" if latest else "there is no checkpoint yet"
-    return (
-        f"{place.label}: {failure}{held}; {kept}; try a lower learning_rate, a longer warmup or a"
-        " smaller clip"
+    tried = "a lower learning_rate" + (
+        ", a longer warmup or a smaller clip" if training.get("clip") else " or a longer warmup"
     )
+    return f"{place.label}: {failure}{held}; {kept}; try {tried}"
 
 
 def _short(text: str) -> str:

@@ -13,6 +13,7 @@ class Task(Protocol):
     It may also have
     - `step_tokens`: the tokens of a step, which a budget in tokens counts;
     - `static_shapes`: whether inputs of its model have few different shapes (default: no);
+    - `watched`: which of `measures` must not diverge (default: `loss`);
     - `flops(step) -> float`: the floating-point operations of update `step` on all ranks;
     - `validate(module) -> dict[str, float]`: the loss on each held-out corpus, by its name;
     - `name(micro_batch) -> str`: what is in a micro-batch, in a user's terms.

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from slamflow import files, logs, workers
 from slamflow.tables import speech as speech_table
@@ -57,6 +59,12 @@ class Units:
         """Units [n] and counts [n] of an utterance."""
         span = slice(*self.borders[index : index + 2])
         return self.units[span], self.counts[span]
+
+
+def padded(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """Arrays one above the other, filled up with zeros."""
+    tensors = [torch.from_numpy(array) for array in arrays]
+    return pad_sequence(tensors, batch_first=True).numpy()
 
 
 def read(folder: Path) -> dict[str, np.ndarray]:

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from torch.nn.utils.rnn import pad_sequence
 
 from slamflow.tokeniser import convolutions
 from slamflow.training import artefacts, order
 from slamflow.training.device import send
 from slamflow.training.rank import Place
 from slamflow.vocoder import adversarial, hifigan, hifigan_data, hifigan_settings
+from slamflow.vocoder.data import padded
 
 MICRO_SECONDS = {"cpu": 4.0, "cuda": 40.0}  # of a micro-batch, unless the machine says otherwise
 VALIDATED = 256  # segments of held-out utterances, at most
@@ -49,9 +49,12 @@ class UnitsToWaves:
     - `adversarial`: the generator's;
     - `discriminator`: the discriminators';
     - `duration`: (difference of ln(count + 1))² of the units of the segment's whole utterance.
+
+    `loss` may rise while the speech gets better, since the discriminators learn, too.
     """
 
     measures = ("loss", "mel", "feature", "adversarial", "discriminator", "duration")
+    watched = "mel"
 
     def __init__(
         self,
@@ -163,15 +166,9 @@ class UnitsToWaves:
         arrays = [
             np.stack([units for units, _ in cut]),
             np.stack([wave for _, wave in cut]),
-            _padded([units for units, _ in said]),
-            _padded([counts for _, counts in said]),
+            padded([units for units, _ in said]),
+            padded([counts for _, counts in said]),
             np.array([len(units) for units, _ in said]),
             np.array([self.names.index(name) if self.names else 0 for name in speakers]),
         ]
         return [send(array, self.device) for array in arrays]
-
-
-def _padded(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    """Arrays one above the other, filled up with zeros."""
-    tensors = [torch.from_numpy(array) for array in arrays]
-    return pad_sequence(tensors, batch_first=True).numpy()

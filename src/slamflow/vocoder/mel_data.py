@@ -72,7 +72,8 @@ def prepare(
     """
     if hop % spectra.STEP:
         raise ValueError(
-            f"{units[0]}: has frames of {hop} samples, and mels need a multiple of {spectra.STEP}"
+            f"{units[0]}: has frames of {hop} samples, and mels need a multiple of {spectra.STEP};"
+            " use kind: hifigan"
         )
     if data.ready(folder, identity):
         return

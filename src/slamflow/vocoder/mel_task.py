@@ -7,15 +7,27 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from torch.nn.utils.rnn import pad_sequence
 
 from slamflow.tokeniser import codebook as codebook_file
 from slamflow.training import artefacts, order
 from slamflow.training.device import send
 from slamflow.training.rank import Place
 from slamflow.vocoder import durations, mel, mel_data, origins, spectra
+from slamflow.vocoder.data import padded
 
 MICRO_FRAMES = {"cpu": 2000, "cuda": 50_000}  # of a micro-batch, unless the machine says otherwise
+USE = """\
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from slamflow.vocoder import vocoding
+
+codebook = Path("results/tokenisers/{tokeniser}/kmeans.safetensors")  # or another of its features
+vocoder = vocoding.load(Path("results/vocoders/{name}"), codebook)
+[wave] = vocoding.vocode(vocoder, [np.array([3, 1, 4])])  # units without repeats
+soundfile.write("speech.wav", wave, vocoder.config.sampling_rate)"""
 
 
 class UnitsToMels:
@@ -39,7 +51,8 @@ class UnitsToMels:
     ) -> None:
         training, shape = config["training"], config["architecture"]
         self.config, self.folder, self.device = config, folder, place.device
-        self.origin, self.seed = place.origin, int(training.get("seed", 0))
+        self.origin, self.ranks = place.origin, place.ranks
+        self.seed, self.tokeniser = int(training.get("seed", 0)), codebook.parent.name
         centroids, origin = codebook_file.read(codebook)
         hop = origins.hop(origin)
         self.data, self.ratio = mel_data.Data.open(data), hop // spectra.STEP
@@ -74,7 +87,7 @@ class UnitsToMels:
         """Numbers of utterances, those of like length together."""
         index = self._batch(step)
         index = index[np.argsort(self.data.lengths[index], kind="stable")]
-        return [index[i : i + self.micro_batch] for i in range(0, len(index), self.micro_batch)]
+        return order.parts(index, self.micro_batch, self.ranks)
 
     def weight(self, step: int) -> float:
         """The frames of a step."""
@@ -83,10 +96,13 @@ class UnitsToMels:
     def forward(self, model: torch.nn.Module, micro_batch: np.ndarray) -> dict[str, torch.Tensor]:
         """Sums over frames of `measures`."""
         taken = [self.data.utterance(int(index), self.ratio) for index in micro_batch]
-        units = _batched([units for units, _, _ in taken], self.device)
-        counts = _batched([counts for _, counts, _ in taken], self.device)
-        frames = _batched([np.repeat(units, counts) for units, counts, _ in taken], self.device)
-        wanted = _batched([mels for *_, mels in taken], self.device)
+        arrays: list[list[np.ndarray]] = [
+            [units for units, _, _ in taken],
+            [counts for _, counts, _ in taken],
+            [np.repeat(units, counts) for units, counts, _ in taken],
+            [mels for *_, mels in taken],
+        ]
+        units, counts, frames, wanted = (send(padded(each), self.device) for each in arrays)
         sizes = send(np.array([len(units) for units, _, _ in taken]), self.device)
         lengths = send(self.data.lengths[micro_batch], self.device)
         made, lasting = model(frames, lengths, units, sizes)
@@ -106,7 +122,7 @@ class UnitsToMels:
         index = np.arange(self.examples, len(self.data))
         if not len(index):
             return {}
-        parts = np.split(index, range(self.micro_batch, len(index), self.micro_batch))
+        parts = order.parts(index, self.micro_batch, 1)
         sums = [self.forward(module, part) for part in parts]
         frames = float(self.data.lengths[index].sum())
         return {name: sum(float(each[name]) for each in sums) / frames for name in self.measures}
@@ -123,14 +139,15 @@ class UnitsToMels:
         held_out = len(self.data) - self.examples
         for name, value in self.validate(module).items():
             facts[f"{name} on {held_out} held-out utterances"] = value
-        card = artefacts.card("Mel vocoder", facts, self.config, log, "loss", self.origin)
+        about = artefacts.About(
+            text="A light vocoder of one voice that Slamflow trained: log-mels by convolutions, and"
+            " Griffin-Lim. It takes units, numbers without repeats, of any codebook of the features"
+            " that it was trained with, and gives speech.",
+            use=USE.format(name=self.folder.name, tokeniser=self.tokeniser),
+            tags=("vocoder",),
+        )
+        card = artefacts.card("Mel vocoder", facts, self.config, log, "loss", self.origin, about)
         artefacts.write(module, self.folder, log, card)
 
     def _batch(self, step: int) -> np.ndarray:
         return order.batch(step, self.batch, self.examples, self.seed)
-
-
-def _batched(arrays: Sequence[np.ndarray], device: str) -> torch.Tensor:
-    """Arrays one above the other, filled up with zeros, on the device."""
-    made = pad_sequence([torch.from_numpy(array) for array in arrays], batch_first=True)
-    return send(made.numpy(), device)

@@ -53,6 +53,7 @@ def _rows(table: pa.Table) -> Iterator[list[dict[str, Any]]]:
                 row["units"] = np.array(row["units"], dtype=np.int64)
                 if row["durations"] is not None:
                     row["durations"] = np.array(row["durations"], dtype=np.int64)
+            row["prompt_end"] = 0.0  # until it is spoken
         yield rows
 
 

@@ -14,7 +14,6 @@ from slamflow import files, logs, pretrained
 from slamflow.tables import speech as speech_table
 from slamflow.tables import voices as voices_table
 from slamflow.tokeniser import codebook as codebook_file
-from slamflow.tokeniser import convolutions
 from slamflow.training import device
 from slamflow.vocoder import durations, hifigan, mel, origins, vocoded, voices
 
@@ -121,7 +120,8 @@ def vocode_table(
     """Write the speech of units tables, or of a table of continuations, in their order.
 
     Of continuations, prompt and continuation are one utterance, repeats removed, the vocoder
-    says how long its units last, and the table says when the prompt ends.
+    says how long its units last, and the table says when the prompt ends. An utterance without
+    units is a frame of silence.
 
     Args:
         config: `durations`: given (those of the units table) or predicted (by the vocoder).
@@ -131,7 +131,7 @@ def vocode_table(
         machine: `device`, `threads`, `micro_batch` (utterances at once).
 
     Raises:
-        ValueError: the vocoder belongs to another tokeniser; an utterance has no units.
+        ValueError: the vocoder belongs to another tokeniser, or does not know a unit.
     """
     place = device.prepare(machine)
     vocoder = load(folder, codebook, place)
@@ -139,16 +139,17 @@ def vocode_table(
     predicted = config.get("durations", "given") == "predicted"
     tables = [vocoded.read(path) for path in units]
     total = sum(table.num_rows for table in tables)
-    second = vocoder.config.hop / convolutions.SAMPLING_RATE
+    hop, rate = int(vocoder.config.hop), int(vocoder.config.sampling_rate)
     schema = (voices_table if "prompt" in tables[0].column_names else speech_table).SCHEMA
-    progress, done = logs.Progress(label, total, "utterances"), 0
+    progress, done, silent = logs.Progress(label, total, "utterances"), 0, 0
+    nothing = np.zeros(hop, dtype=np.float32)
     with files.writing_table(output, schema) as write:
         for path, rows in vocoded.batches(units, tables):
-            spoken: dict[int, np.ndarray] = {}
+            spoken = {i: nothing for i, row in enumerate(rows) if not len(row["units"])}
+            silent, done = silent + len(spoken), done + len(spoken)
             # of like length together; the table's order comes back below
-            for part in vocoded.parts(
-                sorted(range(len(rows)), key=lambda i: len(rows[i]["units"])), size
-            ):
+            order = sorted(set(range(len(rows))) - set(spoken), key=lambda i: len(rows[i]["units"]))
+            for part in vocoded.parts(order, size):
                 taken = [rows[i] for i in part]
                 counts = [None if predicted else row["durations"] for row in taken]
                 names = [f"{path}: {row['id']}" for row in taken]
@@ -156,7 +157,8 @@ def vocode_table(
                 speakers = [row["speaker"] for row in taken]
                 frames = lasting(vocoder, said, counts, names, speakers)
                 for row, count in zip(taken, frames, strict=True):
-                    row["prompt_end"] = int(count[: len(row.get("prompt", ()))].sum()) * second
+                    first = int(count[: len(row.get("prompt", ()))].sum())
+                    row["prompt_end"] = first * hop / rate
                 waves = vocode(vocoder, said, frames, names, speakers)
                 spoken |= dict(zip(part, waves, strict=True))
                 progress.update(done := done + len(part))
@@ -164,3 +166,5 @@ def vocode_table(
                 vocoded.speech_row(row, spoken[i], vocoder.config) for i, row in enumerate(rows)
             ]
             write(pa.Table.from_pylist(made, schema=schema))
+    if silent:
+        logs.say(f"{label}: {silent} of {total} utterances have no units and are silent")

@@ -9,10 +9,10 @@ import torch
 def spoken(config: Any, speaker: str | None) -> str | None:
     """The voice in which a vocoder with `config` speaks what `speaker` has said.
 
-    One of many voices speaks in the speaker's own, if it has learnt it.
+    One of many voices speaks in the speaker's own, if it has learnt it. None: no single one.
     """
     learnt = getattr(config, "voices", None) or ()
-    return speaker if speaker in learnt else config.voice or speaker
+    return speaker if speaker in learnt else config.voice
 
 
 def told(vocoder: Any, speakers: Sequence[str | None] | None) -> tuple[torch.Tensor, ...]:
