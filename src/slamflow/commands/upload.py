@@ -131,7 +131,7 @@ def _send(repository: str, private: bool, contents: dict[str, Path | bytes]) -> 
     try:
         # without a word, an existing repository stays as public as it is
         made = api.create_repo(repository, private=private or None, exist_ok=True)
-        found = api.repo_info(made.repo_id)
+        found = api.model_info(made.repo_id)
         there = {each.rfilename for each in found.siblings or ()}
         stale = sorted(name for name in there - set(contents) if OURS.match(name))
         operations += [CommitOperationDelete(name) for name in stale]

@@ -80,11 +80,11 @@ def misfits(config: Config, root: Path) -> Iterator[Problem]:
     for name, benchmark in config.benchmarks.items():
         if benchmark.vocoder and not benchmark.continued:
             yield ("benchmarks", name, "vocoder"), "has nothing to speak: add `sampling`"
-    for path, model, name in _asked(config):
+    for place, model, name in _asked(config):
         vocoder_name = config.benchmarks[name].vocoder
         if vocoder_name and not _speaks(config, root, vocoder_name, model):
             problem = f"{vocoder_name}, which speaks {name}, does not speak the units of {model}"
-            yield path, problem
+            yield place, problem
 
 
 def _asked(config: Config) -> Iterator[tuple[tuple[str, ...], str, str]]:
