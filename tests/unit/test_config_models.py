@@ -1,6 +1,8 @@
 """Mixtures and models in the config: what is refused, and what reaches the stages."""
 
 import json
+import typing
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -8,7 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
+from slamflow.config.fields import Block
 from slamflow.config.load import load
+from slamflow.config.merging import MEANT
 from slamflow.config.plan import Plan
 
 ROOT = Path(__file__).parents[2]
@@ -214,3 +218,23 @@ def test_what_is_continued() -> None:
     assert set(names.split("|")) == {"topic-cloze", "topic-cloze-units"} | alike | own
     found = block(made, "continue_speech", model="slm", benchmark="topic-cloze")
     assert found["seconds"] == 2 and found["top_k"] == 25 and "micro_batch" not in found
+
+
+def blocks(parent: type[Block] = Block) -> Iterator[type[Block]]:
+    for block in parent.__subclasses__():
+        yield block
+        yield from blocks(block)
+
+
+def test_null_is_a_value_where_it_is_not_what_is_taken_anyway() -> None:
+    text = "benchmarks: {topic-cloze: {sampling: {seconds: null, top_k: null, prompts: null}}}"
+    found = block(plan(text), "continue_speech", model="slm", benchmark="topic-cloze")
+    assert (found["seconds"], found["top_k"], found["prompts"]) == (None, None, None)
+    optional = {
+        name
+        for each in blocks()
+        for name, field in each.model_fields.items()
+        if type(None) in typing.get_args(field.annotation)
+        and not (field.is_required() or field.default is None)
+    }
+    assert optional == set(MEANT)

@@ -13,6 +13,8 @@ SECTIONS = (
 COMMAND_LINE = "command line"
 CHOICES = ("budget", "arms")  # mappings that are replaced, not merged: their keys are one choice
 OF_CHOICES = ("shares",)  # mappings of such
+# settings whose `null` says all, none or no limit, which is not what they are without a word
+MEANT = ("seconds", "prompts", "top_k", "maximum", "key")
 # A thing with all keys of one of these sets is new; with less, it overrides one of the recipe.
 WHOLE = {
     "downloads": ({"kind"},),
@@ -135,9 +137,16 @@ def merge(root: Path, command_line: dict[str, Any]) -> Merged:
 
 
 def without_nulls(values: Any) -> Any:
-    """What is left when every `null` has removed its key; not earlier, for `like:` needs them."""
+    """What is left when every `null` has removed its key; not earlier, for `like:` needs them.
+
+    Keys of MEANT keep theirs.
+    """
     if isinstance(values, dict):
-        return {key: without_nulls(value) for key, value in values.items() if value is not None}
+        return {
+            key: without_nulls(value)
+            for key, value in values.items()
+            if value is not None or key in MEANT
+        }
     return values
 
 
