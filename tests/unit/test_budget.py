@@ -63,7 +63,7 @@ def test_some_of_the_hours_is_kept_in_reserve() -> None:
 
 
 def test_killed_before_the_first_step_does_not_measure_again(packed: Path, tmp_path: Path) -> None:
-    given = config(hours=14 / 3600)
+    given = config(hours=24 / 3600)
     machine = {"checkpoint_minutes": 60}  # no checkpoint but at the end
     job = training_job.start(PRETRAIN, tmp_path, machine, config=given, packed=packed)
     path = tmp_path / "log.txt"
@@ -96,7 +96,7 @@ def test_hours_are_kept(packed: Path, tmp_path: Path) -> None:
 
 
 def test_schedule_and_hours_end_together(packed: Path, tmp_path: Path) -> None:
-    given = config(hours=16 / 3600)
+    given = config(hours=20 / 3600)
     training_job.run(PRETRAIN, tmp_path, {}, config=given, packed=packed)
     log, asked, _ = read(tmp_path)
     assert asked["steps"] == log.num_rows > 50
@@ -110,7 +110,7 @@ def test_schedule_and_hours_end_together(packed: Path, tmp_path: Path) -> None:
 def test_killed_and_resumed_keeps_its_steps(packed: Path, tmp_path: Path) -> None:
     """It ends in the weights of a run that was told this number of steps and never measured."""
     broken, whole = tmp_path / "broken", tmp_path / "whole"
-    given = config(hours=12 / 3600)
+    given = config(hours=20 / 3600)
     job = training_job.start(
         PRETRAIN, broken, {"checkpoint_steps": 20}, config=given, packed=packed
     )
