@@ -48,9 +48,10 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         ValueError: there are no pairs, a model cannot be used, or no such convention suits them.
     """
-    from slamflow import files, logs
+    from slamflow import logs
     from slamflow.benchmarks import conventions, scoring
     from slamflow.commands import opening, pairs, recordings
+    from slamflow.report import table_file
 
     rule = conventions.named(args.convention)
     listed, root = pairs.listed(args.pairs)
@@ -70,8 +71,7 @@ def run(args: argparse.Namespace) -> None:
     if args.out is None:
         table.to_csv(sys.stdout, sep="\t", index=False, lineterminator="\n")
     else:
-        with files.replacing(args.out) as temporary:
-            table.to_csv(temporary, sep="\t", index=False, lineterminator="\n")
+        table_file.write(table, args.out)
     for result in conventions.summarise(found[args.convention], args.convention):
         value, low, high = (f"{100 * x:.1f}" for x in (result.value, result.low, result.high))
         logs.say(f"{result.group}: {value} % [{low}, {high}] of {result.items} ({args.convention})")
