@@ -53,3 +53,8 @@ include: "rules/report.smk"
 
 onstart:
     plan.write_run_config()
+
+
+onerror:
+    for line in disks.advice(log, "results", ".snakemake"):
+        print(line, file=sys.stderr)

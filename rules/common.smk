@@ -4,10 +4,12 @@ import os
 
 from snakemake.exceptions import WorkflowError
 
+from slamflow import disks
 from slamflow.config.load import load
 from slamflow.config.plan import Plan
 
 try:
+    disks.check("results", ".snakemake")
     plan = Plan(load(ROOT, config), ROOT)
 except ValueError as error:
     raise WorkflowError(str(error))

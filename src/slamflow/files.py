@@ -12,6 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from slamflow import disks
+
 ROW_GROUP = 4096  # rows
 
 REMAKE = "delete it and run snakemake again to make it anew"  # what is damaged
@@ -23,20 +25,24 @@ def replacing(path: Path) -> Iterator[Path]:
 
     The temporary file is removed if the block fails, and that of a killed process by the next
     one that writes `path`.
+
+    Raises:
+        OSError: the disk does not take it; names `path`.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for old in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        if not Path("/proc", old.name.split(".")[-2]).exists():
-            old.unlink(missing_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with disks.writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for old in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+            if not Path("/proc", old.name.split(".")[-2]).exists():
+                old.unlink(missing_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            yield temporary
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def write_table(table: pa.Table, path: Path, schema: pa.Schema) -> None:

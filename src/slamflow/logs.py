@@ -18,6 +18,8 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
+from slamflow import disks
+
 # Where a process finds the terminal: `/proc/<pid>/fd/<n> <device>:<inode>` of the job that
 # captured its output. Launchers close inherited descriptors, but pass on the environment.
 TERMINAL = "SLAMFLOW_TERMINAL"
@@ -39,8 +41,7 @@ def capture(path: Path | None, append: bool = False) -> Iterator[None]:
             yield
         except (Exception, KeyboardInterrupt) as error:
             failure = error
-            traceback.print_exc()
-            _flush()
+            trace()
     if failure is not None:
         rank = os.environ.get("RANK", "0")
         speaker = "" if rank == "0" else f"rank {rank}: "
@@ -48,8 +49,17 @@ def capture(path: Path | None, append: bool = False) -> Iterator[None]:
         raise SystemExit(130 if isinstance(failure, KeyboardInterrupt) else 1)
 
 
+def trace() -> None:
+    """The traceback of the exception that is handled, in the log, if its disk takes it."""
+    with contextlib.suppress(OSError):
+        traceback.print_exc()
+    _flush()
+
+
 def describe(error: BaseException) -> str:
     """An exception as one line; its type is named unless the message is meant for users."""
+    if known := disks.describe(error):
+        return known
     text = " ".join(str(error).split())[:500]
     if isinstance(error, (ValueError, OSError)) and text:
         return text
@@ -119,9 +129,12 @@ def _clock(seconds: float) -> str:
 
 @contextlib.contextmanager
 def _redirected(path: Path, append: bool) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
     mode = os.O_APPEND if append else os.O_APPEND | os.O_TRUNC
-    log = os.open(path, os.O_WRONLY | os.O_CREAT | mode, 0o666)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        log = os.open(path, os.O_WRONLY | os.O_CREAT | mode, 0o666)
+    except OSError as error:
+        raise SystemExit(f"error: {describe(error)}") from None
     _flush()
     saved = [os.dup(1), os.dup(2)]
     outer = os.environ.setdefault(TERMINAL, _address(saved[1])) != _address(saved[1])

@@ -10,8 +10,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "slamflow"
 # Each line uses only those above it, and the members of the first line each other.
 LAYERS = (
-    {"audio", "commandline", "files", "folders", "identities", "logs", "pretrained", "provenance"}
-    | {"config", "rejections", "runstate", "tables", "workers"},
+    {"audio", "commandline", "disks", "files", "folders", "identities", "logs", "pretrained"}
+    | {"config", "provenance", "rejections", "runstate", "tables", "workers"},
     {"training"},
     {"downloads"},
     {"synthesis"},
