@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -148,3 +149,18 @@ def test_training_has_as_many_ranks_as_gpus_were_granted() -> None:
     assert json.loads(settings(slm, 2, SimpleNamespace(gpu=2)))["ranks"] == 2
     settings = plan("cpu", 4).machine("models", "training")
     assert json.loads(settings(slm, 2, SimpleNamespace(gpu=0)))["ranks"] == 4
+
+
+def test_code_edited_while_jobs_run_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "workflow_scripts" / "list_phones.py"
+    script.parent.mkdir()
+    script.write_text("print(1)\n")
+    now = [10.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    code = Plan(load(ROOT, {}), tmp_path).code("list_phones")
+    before = code(SimpleNamespace())
+    script.write_text("print(22)\n")
+    now[0] += 1
+    assert code(SimpleNamespace()) != before

@@ -1,7 +1,9 @@
 """What the rules ask of a config: names, machine settings and params; files are `inputs`'."""
 
+import functools
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -103,14 +105,22 @@ class Plan(SpokenInputs):
         )
 
     def code(self, rule: str) -> Callable[[Any], str]:
-        """Params function: the digest of the code that the rule's block runs."""
+        """Params function: the digest of the code that the rule's block runs.
+
+        It is at most a second old: thousands of jobs ask at once, and a job that starts hours
+        later asks again, since code may have been edited.
+        """
         script = self.root / "workflow_scripts" / f"{rule}.py"
 
-        def digest(wildcards: Any) -> str:
-            engines = blocks.engines(self.config, rule, wildcards)
+        @functools.lru_cache(maxsize=64)
+        def digest(engines: tuple[str, ...], second: int) -> str:
             return provenance.code_digest(script, engines, self.root)
 
-        return digest
+        def found(wildcards: Any) -> str:
+            engines = blocks.engines(self.config, rule, wildcards)
+            return digest(tuple(engines), int(time.monotonic()))
+
+        return found
 
     def machine(self, section: str = "", block: str = "") -> Callable[..., str]:
         """Params function: machine settings as JSON; Snakemake does not track it.
