@@ -3,6 +3,7 @@
 A state folder, `results/state/{rule}/{name}/`, holds
 
     owner.lock   host, process and start of the one job that may work here
+    owner.lease  the same for other hosts, which may not see that lock: see `lease`
     ranks.lock   held by the ranks of that job while they live
     identity.json                  the block and the digests of the inputs: what is being made
     checkpoints/{step}/            complete ones only, the last two
@@ -12,75 +13,25 @@ The identity holds neither the code nor the machine: an unfinished run goes on u
 on other hardware, with other ranks. A finished one is believed only with equal code.
 """
 
-import contextlib
 import fcntl
 import json
 import os
 import select
 import signal
-import socket
 import threading
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from slamflow import files, folders, identities, logs
+from slamflow import files, folders, identities, lease, logs
+from slamflow.runstate_checkpoints import Checkpoints, read_json
 
-KEPT = 2  # complete checkpoints
-MARKER = "complete.json"  # in a checkpoint: the size of each file
 MANIFEST = "manifest.json"  # in finished/: the code, and size and SHA-256 of each file
 LAST = "model.safetensors"  # of several outputs, the one that says that all are there
 
 
-class _Checkpoints:
-    """The checkpoints in a state folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = Path(folder)
-        self.checkpoints = self.folder / "checkpoints"
-
-    def latest(self) -> tuple[int, Path] | None:
-        """Step and folder of the newest complete checkpoint, if there is one."""
-        complete = self._complete()
-        return complete[-1] if complete else None
-
-    @contextlib.contextmanager
-    def checkpoint_folder(self, step: int) -> Iterator[Path]:
-        """Yield an empty folder to fill; on success it is the checkpoint of `step`.
-
-        It is on the disk before it has its name. Older ones go, but for the last two. To be
-        called by one process of a job only.
-        """
-        final = self.checkpoints / f"{step:09d}"
-        temporary = self.checkpoints / f".{final.name}.tmp"
-        folders.remove(temporary)
-        temporary.mkdir(parents=True)
-        try:
-            yield temporary
-            sizes = {
-                str(path.relative_to(temporary)): path.stat().st_size
-                for path in temporary.rglob("*")
-                if path.is_file()
-            }
-            (temporary / MARKER).write_text(json.dumps(sizes))
-            folders.sync(temporary)
-            folders.remove(final)
-            temporary.rename(final)
-            folders.sync_one(self.checkpoints)
-        finally:
-            folders.remove(temporary)
-        kept = {path for _, path in self._complete()[-KEPT:]}
-        for path in set(self.checkpoints.iterdir()) - kept:
-            folders.remove(path)
-
-    def _complete(self) -> list[tuple[int, Path]]:
-        found = sorted(self.checkpoints.glob("[0-9]*"))
-        return [(int(path.name), path) for path in found if _is_complete(path)]
-
-
-class RunState(_Checkpoints):
+class RunState(Checkpoints):
     """The state of one job; inside `with`, no other copy of the job works.
 
     A copy that finds another one says so in one line and waits for it, and for ranks that a
@@ -104,23 +55,19 @@ class RunState(_Checkpoints):
         self.inputs = [Path(path) for path in inputs]
         self.code = code
         self.finished = self.folder / "finished"
-        self.lock = -1
+        self.ownership: lease.Lease | None = None
 
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.lock = folders.locked(
-            self.folder / "owner.lock", fcntl.LOCK_EX, "another copy of this job"
-        )
-        os.truncate(self.lock, 0)
-        start = time.strftime("%Y-%m-%d %H:%M:%S")
-        os.pwrite(self.lock, f"{socket.gethostname()} {os.getpid()} {start}\n".encode(), 0)
+        self.ownership = lease.Lease(self.folder / "owner.lock", "another copy of this job")
+        self.owner = self.ownership.key
         try:
             folders.unlock(
                 folders.locked(self.folder / "ranks.lock", fcntl.LOCK_EX, "ranks of a killed job")
             )
             self._identify()
         except BaseException:
-            folders.unlock(self.lock)
+            self.ownership.release()
             raise
         return self
 
@@ -130,7 +77,8 @@ class RunState(_Checkpoints):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        folders.unlock(self.lock)
+        assert self.ownership
+        self.ownership.release()
 
     def origin(self) -> dict[str, Any]:
         """What the job is made from: `code` (its digest) and `inputs` (path -> SHA-256)."""
@@ -158,6 +106,7 @@ class RunState(_Checkpoints):
             folders.remove(self.checkpoints)
             folders.remove(self.finished)
             return False
+        self.check()
         for name in _in_order(outputs):
             with files.replacing(outputs[name]) as temporary:
                 folders.link(self.finished / name, temporary)
@@ -177,6 +126,7 @@ class RunState(_Checkpoints):
             manifest["files"][name] = _fingerprint(temporary / name)
         files.write_json(manifest, temporary / MANIFEST)
         folders.sync(temporary)
+        self.check()
         folders.remove(self.finished)
         temporary.rename(self.finished)
         folders.sync_one(self.folder)
@@ -184,7 +134,7 @@ class RunState(_Checkpoints):
 
     def _fault(self, outputs: Mapping[str, Path]) -> str | None:
         """Why the finished outputs cannot be used."""
-        manifest = _read_json(self.finished / MANIFEST)
+        manifest = read_json(self.finished / MANIFEST)
         if manifest is None:
             return f"{MANIFEST} cannot be read"
         if manifest["code"] != self.code:
@@ -204,7 +154,7 @@ class RunState(_Checkpoints):
                 folders.remove(path)
         inputs = [{"path": str(path), "sha256": files.sha256(path)} for path in self.inputs]
         identity = json.loads(json.dumps({"block": self.block, "inputs": inputs}))
-        old = _read_json(self.folder / "identity.json")
+        old = read_json(self.folder / "identity.json")
         differences = (
             identities.differences(old, identity) if old else ["its identity.json is unreadable"]
         )
@@ -217,7 +167,7 @@ class RunState(_Checkpoints):
             files.write_json(identity, self.folder / "identity.json")
 
 
-class Follow(_Checkpoints):
+class Follow(Checkpoints):
     """The checkpoints of a job as its ranks see them; marks the rank as alive until it ends.
 
     Call `die_with` before, so that a rank whose launcher is dead never comes this far.
@@ -225,6 +175,7 @@ class Follow(_Checkpoints):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
+        self.owner = lease.key(self.lease)
         self.lock = folders.locked(
             self.folder / "ranks.lock", fcntl.LOCK_SH, "the start of another job"
         )
@@ -253,25 +204,9 @@ def die_with(pid: int) -> None:
     threading.Thread(target=wait, name="die_with", daemon=True).start()
 
 
-def _is_complete(checkpoint: Path) -> bool:
-    sizes = _read_json(checkpoint / MARKER)
-    if sizes is None:
-        return False
-    paths = {checkpoint / name: size for name, size in sizes.items()}
-    return all(path.is_file() and path.stat().st_size == size for path, size in paths.items())
-
-
 def _in_order(outputs: Mapping[str, Path]) -> list[str]:
     return sorted(outputs, key=lambda name: (name == LAST, name))
 
 
 def _fingerprint(path: Path) -> dict[str, Any]:
     return {"size": path.stat().st_size, "sha256": files.sha256(path)}
-
-
-def _read_json(path: Path) -> Any:
-    """The content of a JSON file; None if it is missing or damaged."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None

@@ -10,8 +10,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "slamflow"
 # Each line uses only those above it, and the members of the first line each other.
 LAYERS = (
-    {"audio", "commandline", "disks", "files", "folders", "identities", "logs", "pretrained"}
-    | {"config", "provenance", "rejections", "runstate", "tables", "workers"},
+    {"audio", "commandline", "disks", "files", "folders", "identities", "lease", "logs"}
+    | {"config", "pretrained", "provenance", "rejections", "runstate", "runstate_checkpoints"}
+    | {"tables", "workers"},
     {"training"},
     {"downloads"},
     {"synthesis"},

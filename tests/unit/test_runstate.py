@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from slamflow import folders, runstate
+from slamflow import folders, runstate, runstate_checkpoints
 
 SOURCE = str(Path(__file__).parents[2] / "src")
 BLOCK = {"training": {"steps": 3, "rate": 1e-3}, "init": {"seed": 1}}
@@ -123,9 +123,9 @@ def test_a_damaged_checkpoint_is_passed_over(folder: Path, inputs: list[Path], d
             case "file missing":
                 (newest / "deep" / "weights").unlink()
             case "no marker":
-                (newest / runstate.MARKER).unlink()
+                (newest / runstate_checkpoints.MARKER).unlink()
             case "bad marker":
-                (newest / runstate.MARKER).write_text('{"deep/')
+                (newest / runstate_checkpoints.MARKER).write_text('{"deep/')
         latest = state.latest()
         assert latest and latest[0] == 1
         write_checkpoint(state, 2)

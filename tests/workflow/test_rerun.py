@@ -166,6 +166,7 @@ MATRIX: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "machine settings": (config(MACHINE), set()),
     "how logs look": (code("logs.py"), set()),
     "how state is kept": (code("runstate.py"), set()),
+    "how an owner is known": (code("lease.py"), set()),
     "how the config is read": (code("config/merging.py"), set()),
     # keys
     "another seed of the stories": (

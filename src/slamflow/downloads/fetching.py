@@ -1,21 +1,21 @@
 """Bring a pinned download into `{data_root}/downloads/{name}/`, once, and list its files.
 
-Beside that folder lie, hidden, `.{name}.lock` and, while it is made, `.{name}.partial/`. In it lies
+Beside that folder lie, hidden, `.{name}.lock`, `.{name}.lease` and, while it is made,
+`.{name}.partial/`: one job at a time, of all checkouts and hosts that share `data_root`. In it lies
 `.slamflow.json`: the block, the commit of a repository, and path, bytes and sha256 of each file.
 A folder whose block gets more archives stays as it is until it is replaced by one that has them.
 """
 
-import fcntl
+import dataclasses
 import json
 import os
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from slamflow import files, folders, logs
+from slamflow import files, folders, lease, logs
 from slamflow.downloads import archive, blocks, hub, retrying, space
 from slamflow.downloads.place import RECORD, Place, described, walked
 from slamflow.tables import downloads as downloads_table
@@ -26,7 +26,8 @@ ANOTHER = "give this download another name, which costs nothing of the old, or d
 def fetch(name: str, config: Mapping[str, Any], machine: Mapping[str, Any], label: str) -> pa.Table:
     """Fetch a download, or adopt it where it is there.
 
-    A folder without a record was put in place by hand: it is believed and recorded.
+    A folder without a record was put in place by hand: it is believed and recorded. One with a
+    record may lie where nothing can be written.
 
     Args:
         config: the block; its `kind` is `huggingface` (see `hub.fetch`) or `archive` (see
@@ -42,9 +43,6 @@ def fetch(name: str, config: Mapping[str, Any], machine: Mapping[str, Any], labe
     """
     downloads = Path(machine["data_root"]) / "downloads"
     downloads.mkdir(parents=True, exist_ok=True)
-    lock = folders.locked(
-        downloads / f".{name}.lock", fcntl.LOCK_EX, "another job that fetches this download"
-    )
     folder = downloads / name
     place = Place(
         downloads / f".{name}.partial",
@@ -52,8 +50,11 @@ def fetch(name: str, config: Mapping[str, Any], machine: Mapping[str, Any], labe
         machine.get("connections", 4),
         retrying.Patience(machine.get("retries", 7), machine.get("retry_wait", 1.0)),
     )
+    if (folder / RECORD).exists() and not os.access(downloads, os.W_OK):
+        return _table(name, _adopted(folder, config, place))
+    ownership = lease.Lease(downloads / f".{name}.lock", "another job that fetches this download")
+    place = dataclasses.replace(place, check=ownership.check)
     try:
-        os.pwrite(lock, f"{socket.gethostname()}, process {os.getpid()}\n".encode(), 0)
         if place.before.exists() and not folder.exists():  # killed between two renames
             os.rename(place.before, folder)
         if (folder / RECORD).exists():
@@ -73,7 +74,11 @@ def fetch(name: str, config: Mapping[str, Any], machine: Mapping[str, Any], labe
             " again: the download goes on where it was"
         ) from None
     finally:
-        folders.unlock(lock)
+        ownership.release()
+    return _table(name, rows)
+
+
+def _table(name: str, rows: list[Any]) -> pa.Table:
     paths = [f"downloads/{name}/{row[0]}" for row in rows]
     table = pa.table(
         [paths, [row[1] for row in rows], [row[2] for row in rows]], schema=downloads_table.SCHEMA
@@ -102,6 +107,7 @@ def _fetched(folder: Path, config: Mapping[str, Any], place: Place) -> list[Any]
             f" paths in the download{after}"
         ) from None
     _record(place.files, config, rows, commit=commit)
+    place.check()
     if folder.exists():  # it has grown
         os.rename(folder, place.before)
     os.rename(place.files, folder)

@@ -22,6 +22,7 @@ class Place:
     label: str  # of progress
     connections: int = 4
     patience: retrying.Patience = field(default_factory=retrying.Patience)
+    check: Callable[[], None] = lambda: None  # ends this process if another one has taken over
 
     @property
     def files(self) -> Path:

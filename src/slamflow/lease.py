@@ -1,0 +1,205 @@
+"""One owner at a time, on whichever host: a lock, and beside it a lease that the owner renews.
+
+`flock` is seen at once by all processes of a host, and ends with its process. Other hosts see it
+on some file systems only: not on NFS with local locks, nor on Lustre with `localflock`. So the
+owner also keeps a file, and changes its content every INTERVAL seconds. A copy on another host
+watches that file, by its own clock alone, since clocks of two hosts differ, and takes over what
+has not changed for PATIENCE seconds. An owner that was wrongly taken for dead ends itself.
+
+    {name}.lock    host, process and start of the one that has the lock
+    {name}.lease   the same and more as JSON; it is removed when its owner ends in order
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import signal
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import Any, NoReturn
+
+from slamflow import disks, folders, logs
+
+INTERVAL = 10.0  # seconds between two renewals
+PATIENCE = 60.0  # seconds without one after which an owner counts as dead
+
+
+class Lease:
+    """The ownership of what lies beside a lock file, from the start until `release`."""
+
+    def __init__(self, lock: Path, holder: str) -> None:
+        """Wait for other owners, saying so in one line, and become the owner.
+
+        An owner of this host whose lock is gone is dead, and is not waited for.
+
+        Args:
+            lock: `{name}.lock`; created if it is missing.
+            holder: who else may be the owner, for the line.
+
+        Raises:
+            ValueError: the file system has no locks.
+        """
+        self.path = lock.with_suffix(".lease")
+        self.key = secrets.token_hex(8)
+        start = time.strftime("%Y-%m-%d %H:%M:%S")
+        self.facts = {**_place(), "process": os.getpid(), "start": start, "key": self.key}
+        if job := os.environ.get("SLURM_JOB_ID"):
+            self.facts["job"] = job
+        self.count = 0
+        self.lock = folders.locked(lock, fcntl.LOCK_EX, holder)
+        try:
+            os.truncate(self.lock, 0)
+            os.pwrite(self.lock, f"{socket.gethostname()} {os.getpid()} {start}\n".encode(), 0)
+            self.descriptor = self._taken(holder)
+        except BaseException:
+            self._remove()
+            folders.unlock(self.lock)
+            raise
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self._renewing, name="lease", daemon=True)
+        self.thread.start()
+
+    def check(self) -> None:
+        """End this process if it is no longer the owner."""
+        check(self.path, self.key)
+
+    def release(self) -> None:
+        """Let the next copy become the owner at once."""
+        self.ended.set()
+        self.thread.join()
+        self._remove()
+        os.close(self.descriptor)
+        folders.unlock(self.lock)
+
+    def _taken(self, holder: str) -> int:
+        """A descriptor of the lease.
+
+        What is written to it never meets the file of a successor, which is another one.
+        """
+        while True:
+            found = _read(self.path)
+            if found is None:
+                with contextlib.suppress(FileExistsError):
+                    return self._written(self.path)
+                continue
+            facts = _parsed(found)
+            dead = {name: facts.get(name) for name in _place()} == _place()
+            if not dead and not _silent(self.path, found, holder):
+                continue
+            temporary = self.path.with_name(f".{self.path.name.lstrip('.')}.{self.key}.tmp")
+            descriptor = self._written(temporary)
+            os.replace(temporary, self.path)
+            if dead:
+                return descriptor
+            logs.say(
+                f"{self.path}: {_who(facts)} gave no sign of life for {PATIENCE:.0f} s: taken over"
+            )
+            # Time for that owner to end itself if it lives, and for other copies to claim the
+            # same: the last one has it.
+            time.sleep(2 * INTERVAL)
+            if key(self.path) == self.key:
+                return descriptor
+            os.close(descriptor)
+
+    def _written(self, path: Path) -> int:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            with disks.writing(self.path):
+                self._write(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            path.unlink()
+            raise
+        return descriptor
+
+    def _write(self, descriptor: int) -> None:
+        # The count comes last and only grows: nothing of a longer content is ever left behind it.
+        os.pwrite(descriptor, json.dumps({**self.facts, "count": self.count}).encode(), 0)
+        os.fsync(descriptor)
+
+    def _renewing(self) -> None:
+        while not self.ended.wait(INTERVAL):
+            try:
+                self.check()
+                self.count += 1
+                self._write(self.descriptor)
+            except OSError as error:
+                logs.info(f"{self.path}: cannot be renewed ({error.strerror})")
+
+    def _remove(self) -> None:
+        if key(self.path) == self.key:
+            self.path.unlink()
+
+
+def key(path: Path) -> str | None:
+    """What is particular to the owner that a lease names, if there is one."""
+    found = _read(path)
+    return _parsed(found).get("key") if found is not None else None
+
+
+def check(path: Path, owner: str | None) -> None:
+    """End this process, by SIGKILL, if the lease is no longer that of `owner` (see `key`).
+
+    For all that writes what an owner alone may write: it may have been suspended, and another
+    copy has taken over.
+    """
+    if key(path) != owner:
+        _end(path)
+
+
+def _end(path: Path) -> NoReturn:
+    found = _read(path)
+    whose = f"{_who(_parsed(found))} has it now" if found is not None else "it is gone"
+    logs.say(f"{path}: {whose}, since this copy stood still; it ends, and writes nothing more")
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("unreachable")
+
+
+def _silent(path: Path, found: bytes, holder: str) -> bool:
+    """Watch another host's lease: True once it is not renewed, False once it is gone."""
+    logs.say(f"{path}: waiting for {holder} ({_who(_parsed(found))})")
+    changed = time.monotonic()
+    while True:
+        asked = time.monotonic()  # before the look: this process may be suspended, too
+        now = _read(path)
+        if now is None:
+            return False
+        if now != found:
+            found, changed = now, time.monotonic()
+        elif asked - changed > PATIENCE:
+            return True
+        time.sleep(INTERVAL / 5)
+
+
+def _place() -> dict[str, Any]:
+    """This host as long as it is up: what sees one and the same lock."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return {"host": socket.gethostname(), "boot": boot}
+
+
+def _read(path: Path) -> bytes | None:
+    """The content; the file is opened anew, which is when NFS looks for what others wrote."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _parsed(content: bytes) -> dict[str, Any]:
+    """The facts of a lease; none of one that a kill has cut off."""
+    try:
+        found = json.loads(content)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _who(facts: dict[str, Any]) -> str:
+    if not facts:
+        return "unknown"
+    job = f", Slurm job {facts['job']}" if "job" in facts else ""
+    return f"{facts.get('host')}, process {facts.get('process')}{job}, since {facts.get('start')}"
