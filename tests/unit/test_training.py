@@ -17,7 +17,7 @@ import training_job
 from safetensors.numpy import load_file
 
 from slamflow import files
-from slamflow.training import launch, order, schedules
+from slamflow.training import launcher, order, schedules
 from slamflow.training.device import compute_type
 from slamflow.training.rank import Place
 
@@ -160,17 +160,18 @@ def test_every_epoch_takes_each_example_once() -> None:
         ({}, "", ("cpu", [0])),
         ({"device": "auto"}, "2,GPU-1a", ("cuda", [2, "GPU-1a"])),
         ({"ranks": 1}, "2,3", ("cuda", [2])),
+        ({"ranks": 4, "nodes": 2}, "2,3", ("cuda", [2, 3])),
     ],
 )
 def test_places(machine, visible, expected, monkeypatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert launch._places(machine) == expected
+    assert (launcher.device(machine), launcher.places(machine)) == expected
 
 
 def test_more_ranks_than_gpus(monkeypatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     with pytest.raises(ValueError, match="2 ranks need as many GPUs"):
-        launch._places({"device": "cuda", "ranks": 2})
+        launcher.places({"device": "cuda", "ranks": 2})
 
 
 def test_loss_curve(unbroken: Path) -> None:

@@ -17,7 +17,7 @@ from safetensors.numpy import load_file
 from test_training import PRETRAIN, assert_equal, children, newest, wait_for
 
 from slamflow.lm import architecture
-from slamflow.training import launch
+from slamflow.training import launcher
 
 RANKS = {"ranks": 2, "threads": 2, "micro_batch": 1}  # two micro-batches a rank and step
 VOCABULARY = training_job.CLUSTERS + 2
@@ -89,7 +89,7 @@ def test_killed_and_resumed(
 
 
 def test_each_rank_holds_its_part(tmp_path: Path) -> None:
-    port = launch._free_port()
+    port = launcher.free_port()
     torch.multiprocessing.spawn(_measure, (port, tmp_path), nprocs=2)
     whole = sum(p.numel() for p in _model().parameters())
     for rank in range(2):

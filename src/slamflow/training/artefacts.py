@@ -13,7 +13,7 @@ from huggingface_hub import ModelCardData
 from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
-from slamflow import files, provenance
+from slamflow import files, provenance, weights
 from slamflow.training.history import budget_of
 
 WEIGHTS = "model.safetensors"
@@ -31,11 +31,13 @@ def write(model: PreTrainedModel, folder: Path, log: pa.Table, card: str) -> Non
     model.save_pretrained(temporary, max_shard_size="1000GB")
     files.write_table(log, folder / "training.parquet", log.schema)
     (temporary / "card.md").write_text(card, encoding="utf-8")
-    (temporary / WEIGHTS).chmod((folder / "training.parquet").stat().st_mode)  # not for us alone
-    for path in sorted(temporary.iterdir(), key=lambda path: path.name == WEIGHTS):
-        with files.replacing(folder / path.name) as target:
-            path.rename(target)
-    temporary.rmdir()
+    for path in temporary.iterdir():
+        if path.name != WEIGHTS:
+            with files.replacing(folder / path.name) as target:
+                path.rename(target)
+    with (temporary / WEIGHTS).open("rb") as source, files.replacing(folder / WEIGHTS) as target:
+        weights.seal(source, target, sorted(folder.glob("*.json")))
+    shutil.rmtree(temporary)
 
 
 @dataclass(frozen=True)

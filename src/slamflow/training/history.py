@@ -60,8 +60,8 @@ class History:
         """One update, as it is on the device."""
         self.pending.append((sums, weight, norm.detach().double(), rate, flops))
 
-    def flush(self) -> None:
-        """Fetch what is pending, summed over the ranks.
+    def flush(self) -> float:
+        """Fetch what is pending, summed over the ranks; returns the seconds of an update.
 
         Raises:
             Failed: the loss or the gradient is not finite, or what is watched diverges.
@@ -104,7 +104,8 @@ class History:
                 self._window(step)
                 if found := diverged(self.windows, self.watched):
                     raise Failed(found, step)
-        self.pending, self.since = [], now
+        count, self.pending, self.since = len(self.pending), [], now
+        return elapsed / count
 
     def validated(self, losses: Mapping[str, float]) -> None:
         """Held-out losses after the last update."""

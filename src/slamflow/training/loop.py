@@ -14,18 +14,19 @@ from typing import Any
 import torch
 
 from slamflow import logs, runstate
-from slamflow.training import budget, checkpoints, compiling, measuring, peaks, schedules
+from slamflow.training import budget, checkpoints, compiling, measuring, peaks, schedules, stopping
 from slamflow.training.board import Board
 from slamflow.training.engine import Engine
 from slamflow.training.history import WINDOW, Failed, History
 from slamflow.training.rank import Place
 from slamflow.training.task import Task
 
-LOG_STEPS = WINDOW  # updates between two looks at the device's numbers
+LOG_STEPS = WINDOW  # updates between two looks at the device's numbers, at most
+LOOK_SECONDS = 5.0  # where updates are slow: time between two looks, for a job that is to stop
 
 
 def train(task: Task, training: Mapping[str, Any], place: Place, state: runstate.Follow) -> None:
-    """Train `task.model` and have rank 0 export it.
+    """Train `task.model` and have rank 0 export it; or stop with a checkpoint, if asked to.
 
     Args:
         training: `budget`, `seed`, `validation_steps`, and what optimisers, schedules and the
@@ -57,10 +58,12 @@ def train(task: Task, training: Mapping[str, Any], place: Place, state: runstate
         logs.info(f"goes on after step {history.step} of {steps}")
     logs.info(f"ready to train on {place.device} after {time.perf_counter() - started:.1f} s")
     try:
-        _steps(task, {**training, "steps": steps}, engine, history, place, state)
+        whole = _steps(task, {**training, "steps": steps}, engine, history, place, state)
     except Failed as failure:
         raise ValueError(_advice(failure, task, training, place, state)) from failure
-    if place.rank == 0:
+    if place.rank == 0 and not whole:
+        stopping.answer(state.folder, history.step, steps)
+    elif place.rank == 0:
         task.export(engine.module.eval(), history.table())
     engine.close()
 
@@ -72,7 +75,8 @@ def _steps(
     history: History,
     place: Place,
     state: runstate.Follow,
-) -> None:
+) -> bool:
+    """Make the updates that are left; False if it was stopped before the last one."""
     steps, validation = int(training["steps"]), int(training.get("validation_steps") or 0)
     every = int(place.machine.get("checkpoint_steps") or 0)
     seconds_between = 60 * float(place.machine.get("checkpoint_minutes") or 2)
@@ -80,7 +84,7 @@ def _steps(
     board = Board(state.folder / "tensorboard" if shown else None, history.step)
     progress = logs.Progress(place.label, steps, "steps", done=history.step)
     flops = getattr(task, "flops", None) if history.peak else None
-    saved = time.monotonic()
+    saved, looked, look = time.monotonic(), history.step, 1
     history.start()
     for step in range(history.step, steps):
         rate, weight = schedules.learning_rate(step, training), task.weight(step)
@@ -90,18 +94,26 @@ def _steps(
         done, last = step + 1, step + 1 == steps
         save = last or (bool(every) and done % every == 0)
         validate = last or (bool(validation) and done % validation == 0)
-        if not (save or validate or done % LOG_STEPS == 0):
+        if not (save or validate or done - looked >= look):
             continue
-        history.flush()
+        pace = history.flush()
         if validate and place.rank == 0 and (losses := _validate(task, engine)):
             history.validated(losses)
             history.aside()
-        if measuring.agreed(save or time.monotonic() - saved > seconds_between, place):
+        save |= time.monotonic() - saved > seconds_between
+        stop = place.rank == 0 and not last and stopping.asked(state.folder)
+        look = max(1, min(LOG_STEPS, int(LOOK_SECONDS / pace)))
+        saves, stops, look = measuring.agreed([save or stop, stop, look], place)
+        looked = done
+        if saves:
             _save(engine, history, place, state)
             saved = time.monotonic()
             history.aside()
         board.write(history.rows)
         progress.update(done, **history.latest())
+        if stops:
+            return False
+    return True
 
 
 def _save(engine: Engine, history: History, place: Place, state: runstate.Follow) -> None:

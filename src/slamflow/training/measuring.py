@@ -1,7 +1,7 @@
 """How many steps fit into hours, measured before the first update."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +42,14 @@ def steps(
     for step in range(WARM_UP):
         update(step)
     device.synchronise(place.device)
-    start, done, going = time.monotonic(), 0, True
+    start, done, going = time.monotonic(), 0, 1
     while going:
         for _ in range(LEAST):
             update(WARM_UP + done)
             done += 1
         device.synchronise(place.device)
         elapsed = time.monotonic() - start
-        going = agreed(elapsed < min(SHARE * hours * 3600, MOST), place)
+        (going,) = agreed([elapsed < min(SHARE * hours * 3600, MOST)], place)
     pace = budget.Pace(
         step=elapsed / done,
         checkpoint=_seconds(lambda: _save(engine, history, place, state.folder / ".measured.tmp")),
@@ -76,13 +76,13 @@ def steps(
     return found
 
 
-def agreed(due: bool, place: Place) -> bool:
+def agreed(values: Sequence[int], place: Place) -> list[int]:
     """What rank 0 says; all ranks call this together."""
     if place.ranks == 1:
-        return due
-    said = torch.tensor([due], device=place.device)
+        return list(values)
+    said = torch.tensor(values, device=place.device)
     torch.distributed.broadcast(said, 0)
-    return bool(said)
+    return [int(value) for value in said.tolist()]
 
 
 def _seconds(call: Callable[[], Any]) -> float:

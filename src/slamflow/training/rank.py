@@ -8,15 +8,16 @@ import importlib
 import json
 import math
 import os
+import socket
 import sys
 import time
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from slamflow import logs, runstate
+from slamflow import disks, logs, runstate
+from slamflow.training import stopping
 
 ERROR = "error.json"  # in the state folder: what ended the first rank that failed
 
@@ -62,17 +63,21 @@ def make(task: str, arguments: Mapping[str, Any], place: Place) -> Any:
 def main(path: Path) -> None:
     """Run the job described by the JSON file `path`, as `launch.train` wrote it."""
     job = json.loads(path.read_text(encoding="utf-8"))
-    runstate.die_with(job["owner"])
+    stopping.shield()
+    # on another node, Slurm ends all with the job, and the launcher is what can be watched
+    here = job["host"] == socket.gethostname()
+    runstate.die_with(job["owner"] if here else os.getppid())
     state = runstate.Follow(path.parent)
     try:
         _train(job, state)
     except Exception as error:
-        traceback.print_exc()
-        sys.stderr.flush()
-        with contextlib.suppress(FileExistsError), (path.parent / ERROR).open("x") as stream:
-            user = isinstance(error, ValueError)
-            said = {"rank": os.environ["RANK"], "error": logs.describe(error), "user": user}
-            json.dump(said, stream)
+        logs.trace()
+        known = disks.describe(error)
+        text = f"{job['label']}: {known}" if known else logs.describe(error)
+        user = bool(known) or isinstance(error, ValueError)
+        # there is one, of another rank, or the disk is full
+        with contextlib.suppress(OSError), (path.parent / ERROR).open("x") as stream:
+            json.dump({"rank": os.environ["RANK"], "error": text, "user": user}, stream)
         os._exit(1)  # other ranks may never answer; the launcher ends them
     state.close()
 
