@@ -96,10 +96,13 @@ rule pretrain_model:
     resources:
         # in each rank 2 bytes and a bit a token, one in the file, and the weights to start from
         mem_mb=lambda w, input: 5000
-        + (plan.config.models[w.model].training.ranks or 1)
+        + plan.ranks("models")(w)
         * (3000 + 3 * megabytes(input.packed, *input.initial)),
         runtime=2880,
         gpu=plan.gpus("models"),
+        nodes=plan.nodes("models"),
+        tasks=plan.tasks("models"),
+        gres=plan.gres("models"),
     params:
         config=plan.block("pretrain_model"),
         code=plan.code("pretrain_model"),

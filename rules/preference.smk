@@ -90,6 +90,9 @@ rule align_model:
         mem_mb=8000,
         runtime=720,
         gpu=plan.gpus("models"),
+        nodes=plan.nodes("models"),
+        tasks=plan.tasks("models"),
+        gres=plan.gres("models"),
     params:
         config=plan.block("align_model"),
         code=plan.code("align_model"),

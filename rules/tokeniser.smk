@@ -33,6 +33,9 @@ rule train_hubert:
         mem_mb=6000,
         runtime=1440,
         gpu=plan.gpus("huberts"),
+        nodes=plan.nodes("huberts"),
+        tasks=plan.tasks("huberts"),
+        gres=plan.gres("huberts"),
     params:
         config=plan.block("train_hubert"),
         code=plan.code("train_hubert"),

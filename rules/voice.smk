@@ -32,6 +32,9 @@ rule train_vocoder:
         mem_mb=6000,
         runtime=2880,
         gpu=plan.gpus("vocoders"),
+        nodes=plan.nodes("vocoders"),
+        tasks=plan.tasks("vocoders"),
+        gres=plan.gres("vocoders"),
     params:
         config=plan.block("train_vocoder"),
         code=plan.code("train_vocoder"),

@@ -90,6 +90,8 @@ def test_a_file_that_is_no_text(root: Path) -> None:
          "models.slm.training.budget: needs one of `steps`, `tokens` and `hours`"),
         ("models: {slm: {training: {zero: 1}}}", "models.slm.training: optimiser: muon needs"
          " zero: 0, not 1, which cuts matrices into pieces"),
+        ("models: {slm: {training: {ranks: 3, nodes: 2}}}", "models.slm.training: ranks 3 cannot"
+         " be spread over 2 nodes evenly: set `ranks` to a multiple of 2"),
         ("models: {slm: {training: {decay: 0.1}}}",
          "models.slm.training: decay 0.1 has no effect with schedule: cosine"),
         ("models: {slm: {training: {schedule: wsd, warmup: 0.5, decay: 0.6}}}",

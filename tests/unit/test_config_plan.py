@@ -128,8 +128,8 @@ def test_the_config_of_a_run_is_written_whole_or_not_at_all(
     assert path.read_text() == "before"
 
 
-def plan(device: str, ranks: int | None = None) -> Plan:
-    training = {} if ranks is None else {"ranks": ranks}
+def plan(device: str, ranks: int | None = None, nodes: int | None = None) -> Plan:
+    training = {"nodes": nodes} if ranks is None else {"ranks": ranks, "nodes": nodes}
     models = {"slm": {"training": training}, "slm-dpo": {"training": {"ranks": None}}}
     return Plan(load(ROOT, {"recipe": "pocket", "device": device, "models": models}), ROOT)
 
@@ -140,6 +140,20 @@ def test_a_job_asks_for_as_many_gpus_as_it_has_ranks() -> None:
     assert plan("cuda").gpus("models")(SimpleNamespace(model="slm-dpo")) == 1  # without ranks
     assert plan("cuda", 4).gpus("models")(slm) == 4
     assert plan("cuda", 4).gpus()(slm) == 1
+
+
+def test_what_a_job_on_several_nodes_asks_of_slurm() -> None:
+    asked = {"nodes": 2, "gpu": 0, "gres": "gpu:2", "tasks": 0}  # for each node, but for `nodes`
+    assert resources(plan("cuda", 4, 2)) == asked
+    assert resources(plan("cpu", 4, 2)) == {**asked, "gres": "", "tasks": 2}
+    assert resources(plan("cuda", 4)) == {"nodes": 1, "gpu": 4, "gres": "", "tasks": 0}
+    assert plan("cuda", 4, 2).ranks("models")(SimpleNamespace(model="slm")) == 2
+
+
+def resources(plan: Plan) -> dict[str, int | str]:
+    slm = SimpleNamespace(model="slm")
+    kinds = {"nodes": plan.nodes, "gpu": plan.gpus, "gres": plan.gres, "tasks": plan.tasks}
+    return {name: found("models")(slm) for name, found in kinds.items()}
 
 
 def test_training_has_as_many_ranks_as_gpus_were_granted() -> None:

@@ -58,15 +58,46 @@ class Plan(SpokenInputs):
     def gpus(self, section: str = "") -> Callable[[Any], int]:
         """Resource function: the GPUs that a job of a neural network asks for.
 
-        One, or, for the training of a thing in `section`, one for each of its `ranks`.
+        One, or, for the training of a thing in `section`, one for each of its `ranks`; on several
+        nodes none, see `gres`.
         """
-        device = self.config.device
-        if not (device == "cuda" or (device == "auto" and Path("/dev/nvidia0").exists())):
+        if not self._has_gpus():
             return lambda wildcards: 0
         if not section:
             return lambda wildcards: 1
-        things = getattr(self.config, section)
-        return lambda wildcards: int(things[_named(wildcards, section)].training.ranks or 1)
+        return lambda wildcards: (
+            self.ranks(section)(wildcards) if self.nodes(section)(wildcards) == 1 else 0
+        )
+
+    def ranks(self, section: str) -> Callable[[Any], int]:
+        """The ranks that a training has on each of its nodes."""
+        nodes = self.nodes(section)
+        return lambda wildcards: (self._training(wildcards, section).ranks or 1) // nodes(wildcards)
+
+    def nodes(self, section: str) -> Callable[[Any], int]:
+        """Resource function: the nodes of Slurm that the ranks of a training are spread over."""
+        return lambda wildcards: int(self._training(wildcards, section).nodes or 1)
+
+    def tasks(self, section: str) -> Callable[[Any], int]:
+        """Resource function: one for each of several nodes without GPUs, else as Slurm has it."""
+        nodes = self.nodes(section)
+        return lambda wildcards: (
+            0 if self._has_gpus() or nodes(wildcards) == 1 else nodes(wildcards)
+        )
+
+    def gres(self, section: str) -> Callable[[Any], str]:
+        """Resource function: the GPUs on each of several nodes, in Slurm's words."""
+        ranks, nodes = self.ranks(section), self.nodes(section)
+        return lambda wildcards: (
+            f"gpu:{ranks(wildcards)}" if self._has_gpus() and nodes(wildcards) > 1 else ""
+        )
+
+    def _has_gpus(self) -> bool:
+        device = self.config.device
+        return device == "cuda" or (device == "auto" and Path("/dev/nvidia0").exists())
+
+    def _training(self, wildcards: Any, section: str) -> Any:
+        return getattr(self.config, section)[_named(wildcards, section)].training
 
     def engine_gpus(self, rule: str) -> Callable[[Any], int]:
         """Resource function: the GPUs of a job whose engine may be a neural network."""
@@ -82,6 +113,12 @@ class Plan(SpokenInputs):
         """The files that a page is made from and that are no Python: no code digest has them."""
         folder = self.root / "src" / "slamflow" / package
         found = [path for path in folder.rglob("*.*") if path.suffix in (".html", ".css", ".tsv")]
+        return sorted(str(path.relative_to(self.root)) for path in found)
+
+    def sources(self) -> list[str]:
+        """The files that say which jobs there are."""
+        found = [self.root / "Snakefile", *(self.root / "rules").glob("*.smk")]
+        found += (self.root / "src" / "slamflow" / "config").glob("*.py")
         return sorted(str(path.relative_to(self.root)) for path in found)
 
     def write_run_config(self) -> None:
@@ -121,6 +158,11 @@ class Plan(SpokenInputs):
             return digest(tuple(engines), int(time.monotonic()))
 
         return found
+
+    @staticmethod
+    def given(command_line: dict[str, Any]) -> Callable[..., str]:
+        """Params function: what the command line says of the config, as JSON; it is not tracked."""
+        return lambda wildcards, threads: json.dumps(command_line)
 
     def machine(self, section: str = "", block: str = "") -> Callable[..., str]:
         """Params function: machine settings as JSON; Snakemake does not track it.

@@ -71,6 +71,9 @@ class Optimisation(Block):
     )
     seed: Seed = setting(0, is_about="order of the data, masks")
     ranks: Positive | None = machine(None, is_about="processes; default: one a GPU, or one")
+    nodes: Positive | None = machine(
+        None, is_about="of Slurm, that `ranks` are spread over evenly; default: one"
+    )
     micro_batch: Positive | None = machine(
         None, is_about="documents, rows or crops in memory at once; default: chosen by the stage"
     )
@@ -99,6 +102,15 @@ class Optimisation(Block):
                 raise ValueError(
                     f"{name} {value:g} has no effect with {other}: {getattr(self, other)}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _even(self) -> Self:
+        if self.nodes and self.nodes > 1 and (self.ranks or 1) % self.nodes:
+            raise ValueError(
+                f"ranks {self.ranks or 1} cannot be spread over {self.nodes} nodes evenly: set"
+                f" `ranks` to a multiple of {self.nodes}"
+            )
         return self
 
     @model_validator(mode="after")
