@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from slamflow import disks
+from slamflow import disks, seals, values
 
 ROW_GROUP = 4096  # rows
 
@@ -62,8 +62,9 @@ def writing_table(path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table]
     Tables of ROW_GROUP rows, or of a multiple, give the same row groups as one table of all.
 
     Raises:
-        ValueError: a table does not fit the schema.
+        ValueError: a table does not fit the schema, or has a value that `values` does not allow.
     """
+    schema = _unsealed(schema)
 
     def write(table: pa.Table) -> None:
         try:
@@ -72,34 +73,38 @@ def writing_table(path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table]
             raise ValueError(
                 f"{path}: cannot be written, it does not fit its schema: {error}"
             ) from None
+        if fault := values.fault(table):
+            raise ValueError(f"{path}: cannot be written, {fault}")
         writer.write_table(table, row_group_size=ROW_GROUP)
 
-    with (
-        replacing(path) as temporary,
-        pq.ParquetWriter(temporary, schema, compression="zstd", write_page_checksum=True) as writer,
-    ):
-        yield write
+    with replacing(path) as temporary:
+        with pq.ParquetWriter(
+            temporary, schema, compression="zstd", write_page_checksum=True
+        ) as writer:
+            yield write
+            writer.add_key_value_metadata({seals.KEY: seals.BLANK})
+        seals.seal_footer(temporary)
 
 
-def read_table(
-    path: Path,
-    schema: pa.Schema,
-    columns: Sequence[str] | None = None,
-    rows: pa.BooleanArray | None = None,
-) -> pa.Table:
-    """Read the Parquet file `path`, checking page checksums and its columns against `schema`.
+@contextlib.contextmanager
+def open_table(
+    path: Path, schema: pa.Schema, columns: Sequence[str] | None = None, **settings: Any
+) -> Iterator[pq.ParquetFile]:
+    """Open the Parquet file `path` to be read piece by piece; see `read_table`.
 
     Args:
-        columns: read only these columns of the schema.
-        rows: read only these rows; [rows of the file]. Row groups without any are passed over.
+        columns: those of the schema that it must have.
+        settings: further ones of `ParquetFile`.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is damaged or is not of this schema.
+        ValueError: the file is damaged, which may be seen only inside, or is not of this schema.
     """
     path = Path(path)
     try:
-        file = pq.ParquetFile(path, page_checksum_verification=True)
+        if not seals.footer_holds(path):
+            raise ValueError(f"{path}: damaged (its footer is not what was written); {REMAKE}")
+        file = pq.ParquetFile(path, page_checksum_verification=True, **settings)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file") from None
     except (pa.ArrowException, OSError) as error:
@@ -114,21 +119,72 @@ def read_table(
                     f"{path}: column `{name}` is {found} and should be {wanted}; {REMAKE}"
                 )
         try:
-            names = list(columns or schema.names)
-            return file.read(columns=names) if rows is None else _rows(file, names, rows)
+            yield file
         except (pa.ArrowException, OSError) as error:
             raise ValueError(f"{path}: damaged ({error}); {REMAKE}") from None
 
 
-def _rows(file: pq.ParquetFile, columns: list[str], rows: pa.BooleanArray) -> pa.Table:
-    tables, first = [file.schema_arrow.empty_table().select(columns)], 0
-    for group in range(file.num_row_groups):
-        size = file.metadata.row_group(group).num_rows
-        wanted = rows.slice(first, size)
-        if wanted.true_count:
-            tables.append(file.read_row_group(group, columns=columns).filter(wanted))
-        first += size
-    return pa.concat_tables(tables)
+def read_table(
+    path: Path,
+    schema: pa.Schema,
+    columns: Sequence[str] | None = None,
+    rows: pa.BooleanArray | None = None,
+) -> pa.Table:
+    """Read the Parquet file `path`, checking all of it that is read.
+
+    Args:
+        columns: read only these columns of the schema.
+        rows: read only these rows; [rows of the file]. Row groups without any are passed over.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged, is not of this schema, or has a value that `values` does
+            not allow.
+    """
+    names = list(columns or schema.names)
+    with open_table(path, schema, names) as file:
+        groups = range(file.num_row_groups)
+        if rows is None:
+            table = read_groups(path, file, groups, names)
+        else:
+            parts, first = [file.schema_arrow.empty_table().select(names)], 0
+            for group in groups:
+                size = file.metadata.row_group(group).num_rows
+                wanted = rows.slice(first, size)
+                if wanted.true_count:
+                    parts.append(read_groups(path, file, [group], names).filter(wanted))
+                first += size
+            table = pa.concat_tables(parts)
+    return table.cast(_unsealed(table.schema))
+
+
+def read_groups(
+    path: Path, file: pq.ParquetFile, groups: Sequence[int], columns: Sequence[str]
+) -> pa.Table:
+    """Row groups of a file opened by `open_table`, checked as by `read_table`."""
+    table = file.read_row_groups(groups, columns=list(columns))
+    if name := values.cut_short(table, file, groups):
+        raise ValueError(f"{path}: damaged (column `{name}` lacks entries); {REMAKE}")
+    check_values(table, path)
+    return table
+
+
+def check_values(table: pa.Table, path: Path) -> None:
+    """See that all values may be there, see `values`.
+
+    Args:
+        path: of the file that they are from.
+
+    Raises:
+        ValueError: one may not.
+    """
+    if fault := values.fault(table):
+        raise ValueError(f"{path}: {fault}; {REMAKE}")
+
+
+def _unsealed(schema: pa.Schema) -> pa.Schema:
+    known = {k: v for k, v in (schema.metadata or {}).items() if k != seals.KEY.encode()}
+    return schema.with_metadata(known or None)
 
 
 def write_json(content: Any, path: Path) -> None:

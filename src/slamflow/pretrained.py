@@ -11,6 +11,8 @@ from huggingface_hub.errors import HfHubHTTPError, StrictDataclassError
 from safetensors import SafetensorError
 from transformers.utils import logging
 
+from slamflow import weights
+
 FILES = ("*.json", "*.safetensors")
 NONE, ALL = "(?!)", ""  # patterns of names of weights
 ERRORS = (
@@ -77,11 +79,13 @@ def load(
         settings: further ones of `from_pretrained`.
 
     Raises:
-        ValueError: it is no such model, has no safetensors, or its weights are not what its
-            config describes.
+        ValueError: it is no such model, has no safetensors, is damaged, or its weights are not
+            what its config describes.
     """
     logging.disable_progress_bar()
     name = name or kind.__name__
+    for path in sorted(folder.glob("*.safetensors")):
+        weights.check(path)
     try:
         model, report = kind.from_pretrained(
             folder,

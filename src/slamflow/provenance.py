@@ -19,7 +19,8 @@ from typing import Any
 # Modules that cannot change the content of an artefact; neither they nor what only they import
 # is in a digest.
 NEUTRAL = frozenset(
-    {f"slamflow.{name}" for name in ("commandline", "disks", "files", "lease", "logs", "runstate")}
+    f"slamflow.{name}"
+    for name in ("commandline", "disks", "files", "lease", "logs", "runstate", "weights")
 )
 
 LIBRARIES = (

@@ -12,7 +12,7 @@ PACKAGE = ROOT / "src" / "slamflow"
 LAYERS = (
     {"audio", "commandline", "disks", "files", "folders", "identities", "lease", "logs"}
     | {"config", "pretrained", "provenance", "rejections", "runstate", "runstate_checkpoints"}
-    | {"tables", "workers"},
+    | {"seals", "tables", "values", "weights", "workers"},
     {"training"},
     {"downloads"},
     {"synthesis"},

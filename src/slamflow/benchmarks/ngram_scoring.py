@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
+from slamflow import files, weights
 from slamflow.benchmarks import prompts, utterances
 from slamflow.lm.vocabulary import UNITS, Layout
 
@@ -38,11 +40,27 @@ def score(
     """
     start = utterances.check_start(config)
     name = Path(model).name
-    probabilities = load_file(Path(model) / "model.safetensors")["log_probabilities"]
+    probabilities = read(Path(model) / "model.safetensors")
     ids = Layout(len(probabilities) - UNITS)
     spoken = utterances.read(units, ids, name, start, prompts.boundaries(speech, alignments))
     terms = likelihoods(probabilities, spoken.distinct)
     utterances.write(spoken, terms, "all", output, name)
+
+
+def read(path: Path) -> np.ndarray:
+    """Log-probabilities in nats, [vocabulary] or [vocabulary, vocabulary].
+
+    Raises:
+        ValueError: the file is damaged or holds none.
+    """
+    try:
+        weights.check(path)
+        found = load_file(path)["log_probabilities"]
+    except (SafetensorError, KeyError) as error:
+        raise ValueError(f"{path}: is no n-gram model ({error}); {files.REMAKE}") from None
+    if found.ndim not in (1, 2) or len(set(found.shape)) != 1 or (found > 0).any():
+        raise ValueError(f"{path}: holds no log-probabilities; {files.REMAKE}")
+    return found
 
 
 def likelihoods(probabilities: np.ndarray, sequences: Sequence[np.ndarray]) -> utterances.Terms:

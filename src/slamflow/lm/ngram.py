@@ -7,14 +7,15 @@ of different tokens seen after a, p1 is order 1, and D = n1 / (n1 + 2 n2) with t
 n2 of bigrams seen once and twice.
 """
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
-from slamflow import files
+from slamflow import files, weights
 from slamflow.lm import rows
 from slamflow.lm.vocabulary import PAD
 
@@ -44,7 +45,8 @@ def count(config: Mapping[str, Any], packed: Path, folder: Path) -> None:
     }
     files.write_json(description, folder / "config.json")
     with files.replacing(folder / "model.safetensors") as temporary:
-        save_file({"log_probabilities": logs}, temporary)
+        source = io.BytesIO(save({"log_probabilities": logs}))
+        weights.seal(source, temporary, [folder / "config.json"])
 
 
 def estimate(training: rows.Rows, size: int, order: int) -> np.ndarray:

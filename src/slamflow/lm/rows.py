@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from slamflow import files
 from slamflow.lm.vocabulary import PAD
@@ -92,7 +91,7 @@ def read(path: Path) -> tuple[Rows, Rows, dict[str, float]]:
         ValueError: the file is damaged or is no packed table.
     """
     table = files.read_table(path, packed_table.SCHEMA, ["held_out", "corpus"])
-    metadata = {key.decode(): float(value) for key, value in table.schema.metadata.items()}
+    metadata = _metadata(path, table.schema)
     context = int(metadata["context"])
     kind = np.uint16 if metadata["vocabulary"] <= 65_536 else np.uint32
     held_out = table["held_out"].to_numpy()
@@ -102,7 +101,7 @@ def read(path: Path) -> tuple[Rows, Rows, dict[str, float]]:
     first = [np.empty((count, -(-context // 8)), dtype=np.uint8) for count in counts]
     place = np.where(held_out, np.cumsum(held_out), np.cumsum(~held_out)) - 1  # in its part
     done = 0
-    for found, begins in _groups(path, context):
+    for found, begins in _groups(path, context, int(metadata["vocabulary"])):
         group = slice(done, done := done + len(found))
         for part in (0, 1):
             chosen = held_out[group] == part
@@ -112,20 +111,34 @@ def read(path: Path) -> tuple[Rows, Rows, dict[str, float]]:
     return Rows(tokens[0], training), Rows(tokens[1], validation, corpora), metadata
 
 
-def _groups(path: Path, context: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _metadata(path: Path, schema: pa.Schema) -> dict[str, float]:
+    found = {key.decode(): float(value) for key, value in (schema.metadata or {}).items()}
+    for name in ("context", "vocabulary"):
+        if not found.get(name):
+            raise ValueError(f"{path}: its metadata lack `{name}`; {files.REMAKE}")
+    return found
+
+
+def _groups(path: Path, context: int, vocabulary: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Of a row group at a time tokens [rows, context] and `Indices.first`."""
     columns = ["tokens", "borders"]
-    files.read_table(path, packed_table.SCHEMA, columns, pa.array([], pa.bool_()))  # are there
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            for group in range(file.num_row_groups):  # iter_batches would keep what it has read
-                tokens, borders = file.read_row_group(group, columns).combine_chunks().columns
-                first = np.zeros((len(tokens), context), dtype=bool)
-                row = np.repeat(np.arange(len(tokens)), borders.chunk(0).value_lengths())
-                first[row, borders.chunk(0).flatten().to_numpy()] = True
-                yield (
-                    tokens.chunk(0).flatten().to_numpy().reshape(-1, context),
-                    np.packbits(first, axis=1),
+    with files.open_table(path, packed_table.SCHEMA, columns) as file:
+        for group in range(file.num_row_groups):  # iter_batches would keep what it has read
+            table = files.read_groups(path, file, [group], columns)
+            tokens, borders = (column.chunk(0) for column in table.combine_chunks().columns)
+            wide = tokens.value_lengths().to_numpy() != context
+            if wide.any() or _most(tokens) >= vocabulary or _most(borders) >= context:
+                raise ValueError(
+                    f"{path}: row group {group}: has rows of other than {context} tokens, or ids"
+                    f" beyond {vocabulary - 1}; {files.REMAKE}"
                 )
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{path}: damaged ({error}); {files.REMAKE}") from None
+            first = np.zeros((len(tokens), context), dtype=bool)
+            row = np.repeat(np.arange(len(tokens)), borders.value_lengths())
+            first[row, borders.flatten().to_numpy()] = True
+            yield tokens.flatten().to_numpy().reshape(-1, context), np.packbits(first, axis=1)
+
+
+def _most(lists: pa.ListArray) -> int:
+    """The largest entry; -1 if there is none."""
+    entries = lists.flatten().to_numpy()
+    return int(entries.max()) if len(entries) else -1

@@ -4,6 +4,7 @@
 lists the phones that are the units of a topline; `tokenizer.json` holds the BPE of a text.
 """
 
+import io
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from slamflow import files
+from slamflow import files, weights
 
 ORIGIN = "origin"  # the key of the metadata
 
@@ -53,10 +54,9 @@ def write(centroids: np.ndarray, origin: Origin, path: Path) -> None:
     """Write centroids [K, dimension]."""
     assert centroids.shape == (origin.clusters, origin.dimension), centroids.shape
     contents = {"centroids": np.ascontiguousarray(centroids, dtype=np.float32)}
-    # of several keys, safetensors would write another order, other bytes, every time
     metadata = {ORIGIN: json.dumps(asdict(origin), sort_keys=True)}
     with files.replacing(path) as temporary:
-        temporary.write_bytes(save(contents, metadata=metadata))  # save_file's would be private
+        weights.seal(io.BytesIO(save(contents, metadata=metadata)), temporary)
 
 
 def read(path: Path) -> tuple[np.ndarray, Origin]:
@@ -127,6 +127,7 @@ def check(origin: Origin, path: Path, hubert: str | None, dimension: int | None 
 
 def _open(path: Path) -> tuple[np.ndarray, Origin]:
     try:
+        weights.check(path)
         with safe_open(path, framework="numpy") as file:
             origin = Origin(**json.loads((file.metadata() or {})[ORIGIN]))
             return file.get_tensor("centroids"), origin

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from slamflow import audio, files
 from slamflow.tables import speech as speech_table
@@ -51,7 +50,6 @@ def read(
     Raises:
         ValueError: the table is not one of speech, or audio cannot be read.
     """
-    files.read_table(path, speech_table.SCHEMA, ("id",))
     rows = _rows(path, list(dict.fromkeys([*AUDIO, *columns])), chosen)
     # found one by one, as what lies in Parquet files is read forwards
     found = ((row, audio.find(row, data_root)) for row in rows)
@@ -64,16 +62,14 @@ def read(
 
 
 def _rows(path: Path, wanted: list[str], chosen: set[str] | None) -> Iterator[dict[str, Any]]:
-    with pq.ParquetFile(
-        path, page_checksum_verification=True, pre_buffer=False, buffer_size=audio.BUFFER
+    with files.open_table(
+        path, speech_table.SCHEMA, wanted, pre_buffer=False, buffer_size=audio.BUFFER
     ) as file:
-        for name in wanted:
-            if speech_table.SCHEMA.field(name) not in list(file.schema_arrow):
-                raise ValueError(f"{path}: has no column `{name}` as it should be; {files.REMAKE}")
         for batch in file.iter_batches(ROWS, columns=wanted, use_threads=False):
             if chosen is not None:
                 keep = pa.array([name in chosen for name in batch["id"].to_pylist()], pa.bool_())
                 batch = batch.filter(keep)
+            files.check_values(pa.Table.from_batches([batch]), path)
             yield from batch.to_pylist()
 
 

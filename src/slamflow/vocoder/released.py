@@ -1,5 +1,6 @@
 """Released Code-HiFi-GANs, converted: weight norm is multiplied out, and nothing is unpickled."""
 
+import io
 import json
 import math
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ import torch
 from safetensors.torch import save
 
 from slamflow import files
+from slamflow import weights as sealing
 from slamflow.vocoder import torch_file
 from slamflow.vocoder.hifigan import CodeHifigan, HifiganConfig
 
@@ -49,7 +51,8 @@ def convert(config: Mapping[str, Any], weights: Path, settings: Path, folder: Pa
             raise ValueError(f"{weights}: {name} is not finite; fetch the file anew")
     files.write_json(json.loads(described.to_json_string()), folder / "config.json")
     with files.replacing(folder / "model.safetensors") as temporary:
-        temporary.write_bytes(save(plain, metadata={"format": "pt"}))
+        source = io.BytesIO(save(plain, metadata={"format": "pt"}))
+        sealing.seal(source, temporary, [folder / "config.json"])
 
 
 def _without_norms(found: Mapping[str, Any]) -> dict[str, torch.Tensor]:

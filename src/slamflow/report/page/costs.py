@@ -11,6 +11,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from slamflow.files import REMAKE
+
 # of an aligned model's card: what a pair has, prompt and both answers
 PAIR = re.compile(r"^\| tokens of a pair \| ([\d.,e+]+) \|$", re.MULTILINE)
 CUDA = re.compile(r"^[\d:]* ?ready to train on cuda", re.MULTILINE)
@@ -28,12 +30,16 @@ class Weights:
 
 def weights(folder: Path) -> Weights | None:
     """The parameters of the model in `folder`; None where it has no weights."""
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
-    if not (folder / "model.safetensors").exists():
+    path = folder / "model.safetensors"
+    if not path.exists():
         return None
-    with safe_open(folder / "model.safetensors", "np") as opened:
-        shapes = [opened.get_slice(name).get_shape() for name in opened.keys()]  # noqa: SIM118
+    try:
+        with safe_open(path, "np") as opened:
+            shapes = [opened.get_slice(name).get_shape() for name in opened.keys()]  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{path}: damaged ({error}); {REMAKE}") from None
     sizes = [(math.prod(shape), len(shape)) for shape in shapes]
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     looked_up = 0
