@@ -6,6 +6,7 @@ What is built is said by recipes/{recipe}.yaml under config.yaml; see docs/workf
 """
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -16,6 +17,11 @@ min_version("9.27")
 ROOT = Path(workflow.basedir)
 if Path.cwd() != ROOT:
     raise WorkflowError(f"Run snakemake in the checkout itself: cd {ROOT}")
+# Snakemake fills in braces, and a search path ends at a colon
+if set(str(ROOT)) & set("{}:"):
+    raise WorkflowError(
+        f"Move the checkout to a path without braces and colons: {ROOT}"
+    )
 
 sys.path.insert(0, str(ROOT / "src"))
 os.environ.update(
@@ -26,6 +32,8 @@ os.environ.update(
         filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
     ),
 )
+# Slurm warns all processes of a job before its time limit; a training makes its own of it
+signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 # threads that wait must not take a core from the jobs beside them: 2.5 × on a busy machine
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # memory that goes back and forth between a job and the kernel takes a quarter of its time
