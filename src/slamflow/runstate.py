@@ -24,8 +24,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from slamflow import files, folders, identities, lease, logs
-from slamflow.runstate_checkpoints import Checkpoints, read_json
+from slamflow import files, folders, identities, lease, logs, seals
+from slamflow.runstate_checkpoints import Checkpoints, fingerprint, read_json
 
 MANIFEST = "manifest.json"  # in finished/: the code, and size and SHA-256 of each file
 LAST = "model.safetensors"  # of several outputs, the one that says that all are there
@@ -123,8 +123,8 @@ class RunState(Checkpoints):
         for name in _in_order(outputs):
             assert name == Path(name).name != MANIFEST, name
             folders.link(Path(outputs[name]), temporary / name)
-            manifest["files"][name] = _fingerprint(temporary / name)
-        files.write_json(manifest, temporary / MANIFEST)
+            manifest["files"][name] = fingerprint(temporary / name)
+        files.write_json(seals.sealed(manifest), temporary / MANIFEST)
         folders.sync(temporary)
         self.check()
         folders.remove(self.finished)
@@ -141,9 +141,9 @@ class RunState(Checkpoints):
             return "other code made it"
         if set(manifest["files"]) != set(outputs):
             return "it has other outputs"
-        for name, fingerprint in manifest["files"].items():
+        for name, found in manifest["files"].items():
             path = self.finished / name
-            if not path.is_file() or _fingerprint(path) != fingerprint:
+            if not path.is_file() or fingerprint(path) != found:
                 return f"{name} is missing or damaged"
         return None
 
@@ -164,7 +164,7 @@ class RunState(Checkpoints):
         for path in kept if differences else []:
             folders.remove(path)
         if differences:
-            files.write_json(identity, self.folder / "identity.json")
+            files.write_json(seals.sealed(identity), self.folder / "identity.json")
 
 
 class Follow(Checkpoints):
@@ -206,7 +206,3 @@ def die_with(pid: int) -> None:
 
 def _in_order(outputs: Mapping[str, Path]) -> list[str]:
     return sorted(outputs, key=lambda name: (name == LAST, name))
-
-
-def _fingerprint(path: Path) -> dict[str, Any]:
-    return {"size": path.stat().st_size, "sha256": files.sha256(path)}

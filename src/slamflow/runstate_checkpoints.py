@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from slamflow import disks, folders, lease
+from slamflow import disks, files, folders, lease, logs, seals
 
 KEPT = 2  # complete checkpoints
-MARKER = "complete.json"  # in a checkpoint: the size of each file
+MARKER = "complete.json"  # in a checkpoint: size and SHA-256 of each file
 
 
 class Checkpoints:
@@ -26,9 +26,15 @@ class Checkpoints:
         lease.check(self.lease, self.owner)
 
     def latest(self) -> tuple[int, Path] | None:
-        """Step and folder of the newest complete checkpoint, if there is one."""
-        complete = self._complete()
-        return complete[-1] if complete else None
+        """Step and folder of the newest complete checkpoint, if there is one.
+
+        One whose content is not what was written is passed over, with a line that says so.
+        """
+        for step, path in reversed(self._complete()):
+            if (name := _damaged(path)) is None:
+                return step, path
+            logs.say(f"{path / name}: damaged, so this checkpoint is not used")
+        return None
 
     @contextlib.contextmanager
     def checkpoint_folder(self, step: int) -> Iterator[Path]:
@@ -44,12 +50,12 @@ class Checkpoints:
             temporary.mkdir(parents=True)
             try:
                 yield temporary
-                sizes = {
-                    str(path.relative_to(temporary)): path.stat().st_size
+                contents = {
+                    str(path.relative_to(temporary)): fingerprint(path)
                     for path in temporary.rglob("*")
                     if path.is_file()
                 }
-                (temporary / MARKER).write_text(json.dumps(sizes))
+                (temporary / MARKER).write_text(json.dumps(seals.sealed(contents)))
                 folders.sync(temporary)
                 self.check()
                 folders.remove(final)
@@ -66,17 +72,38 @@ class Checkpoints:
         return [(int(path.name), path) for path in found if _is_complete(path)]
 
 
+def fingerprint(path: Path) -> dict[str, Any]:
+    """Size and SHA-256 of a file."""
+    return {"size": path.stat().st_size, "sha256": files.sha256(path)}
+
+
 def _is_complete(checkpoint: Path) -> bool:
-    sizes = read_json(checkpoint / MARKER)
-    if sizes is None:
-        return False
-    paths = {checkpoint / name: size for name, size in sizes.items()}
-    return all(path.is_file() and path.stat().st_size == size for path, size in paths.items())
+    """Whether all files are there with their sizes; quick."""
+    contents = _contents(checkpoint)
+    return contents is not None and all(
+        path.is_file() and path.stat().st_size == found["size"] for path, found in contents.items()
+    )
+
+
+def _damaged(checkpoint: Path) -> str | None:
+    """The name of a file of a complete checkpoint that is not what was written."""
+    for path, found in (_contents(checkpoint) or {}).items():
+        if "sha256" in found and found != fingerprint(path):
+            return str(path.relative_to(checkpoint))
+    return None
+
+
+def _contents(checkpoint: Path) -> dict[Path, dict[str, Any]] | None:
+    found = read_json(checkpoint / MARKER)
+    if found is None:
+        return None
+    older = {name: {"size": it} for name, it in found.items() if isinstance(it, int)}
+    return {checkpoint / name: it for name, it in (found | older).items()}
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file; None if it is missing or damaged."""
+    """The object in a JSON file; None if it is missing or damaged."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return seals.opened(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return None
