@@ -187,11 +187,34 @@ def _unsealed(schema: pa.Schema) -> pa.Schema:
     return schema.with_metadata(known or None)
 
 
-def write_json(content: Any, path: Path) -> None:
-    """Write `content` as indented JSON with sorted keys; NaN and infinities are refused."""
+def write_json(content: Any, path: Path, sealed: bool = False) -> None:
+    """Write `content` as indented JSON with sorted keys; NaN and infinities are refused.
+
+    Args:
+        sealed: with its digest, which `read_json` checks.
+    """
+    content = seals.sealed(content) if sealed else content
     with replacing(path) as temporary:
         text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """What `write_json` wrote.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: is no JSON ({error}); {REMAKE}") from None
+    if (found := seals.opened(content)) is None:
+        raise ValueError(f"{path}: damaged (it has not the digest it had); {REMAKE}")
+    return found
 
 
 def sha256(path: Path) -> str:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import speech_tables
 
+from slamflow import files
 from slamflow.report import tokenisers
 from slamflow.tokeniser import kmeans, quality
 
@@ -54,7 +55,7 @@ def test_a_row_a_tokeniser(tmp_path: Path, qualities: dict[str, Path]) -> None:
 
 def test_what_is_no_quality(tmp_path: Path, qualities: dict[str, Path]) -> None:
     path = tmp_path / "quality.json"
-    measured = json.loads(qualities["eight"].read_text())
+    measured = files.read_json(qualities["eight"])
     del measured["tokeniser"]["abx"]
     path.write_text(json.dumps(measured))
     told = r"quality\.json: lacks tokeniser\.abx\.units\.within\.error; delete it"

@@ -72,7 +72,7 @@ def measure(
         found["gen_ppl"] = _mean(means, np.exp) | {"tokens": int(tokens.sum())}
     if judgements is not None:
         found["gpt_score"] = _judged(judgements, table["id"].to_pylist(), len(said))
-    files.write_json(found, output)
+    files.write_json(found, output, sealed=True)
 
 
 def _language_model(

@@ -1,22 +1,18 @@
 """Reading what `measure_quality` wrote: `quality.json`."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-from slamflow.files import REMAKE
+from slamflow import files
 
 
 def read(path: Path) -> Any:
     """What is in a `quality.json`.
 
     Raises:
-        ValueError: it is no JSON.
+        ValueError: it is no JSON, or damaged.
     """
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: is no JSON ({error}); {REMAKE}") from None
+    return files.read_json(path)
 
 
 def value(measured: Any, place: tuple[str | int, ...], path: Path) -> Any:
@@ -36,5 +32,5 @@ def value(measured: Any, place: tuple[str | int, ...], path: Path) -> Any:
             found = found[key]
         except (KeyError, IndexError, TypeError):
             name = ".".join(map(str, place))
-            raise ValueError(f"{path}: lacks {name}; {REMAKE}") from None
+            raise ValueError(f"{path}: lacks {name}; {files.REMAKE}") from None
     return found

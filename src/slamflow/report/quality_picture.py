@@ -1,6 +1,5 @@
 """A picture of a tokeniser's quality: beside MFCC k-means, and which phones its units stand for."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,7 +35,7 @@ def draw(quality: Path, joint: np.ndarray, output: Path) -> None:
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
-    measured = json.loads(quality.read_text(encoding="utf-8"))
+    measured = files.read_json(quality)
     figure = Figure(figsize=(12, 9.5), layout="constrained")
     figure.suptitle(_title(quality.parent.name, measured))
     halves: Any = figure.subfigures(2, 1, height_ratios=(4, 6))

@@ -4,6 +4,7 @@ A text is normalised to NFC and gets a space before it, so that a word has the s
 it stands. Units give back the text that they were made from.
 """
 
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -36,13 +37,7 @@ def train(
     """
     os.environ["RAYON_NUM_THREADS"] = str(machine.get("threads", 1))  # for the library's first work
     wanted = int(config["vocabulary"])
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.normalizer = normalizers.Sequence(
-        # `add_prefix_space` would give none to a text that begins with one: two texts, equal units
-        [normalizers.NFC(), normalizers.Prepend(" ")]
-    )
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Strip(" ", 1, 0)])
+    tokenizer = _around(models.BPE())
     trainer = trainers.BpeTrainer(
         vocab_size=wanted,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
@@ -84,16 +79,40 @@ def load(path: Path) -> Tokenizer:
     Raises:
         ValueError: the file is none.
     """
-    content = Path(path).read_text(encoding="utf-8")
     try:
-        return Tokenizer.from_str(content)
+        content = Path(path).read_text(encoding="utf-8")
+        opened = Tokenizer.from_str(content)
+        model = json.loads(content)["model"]
+        pairs = [(left, right) for left, right in model["merges"]]
+        again = _around(models.BPE(model["vocab"], pairs))
+    except FileNotFoundError:
+        raise
     except Exception as error:  # the library raises no other class
         raise ValueError(f"{path}: is no tokenizer.json ({error}); {files.REMAKE}") from None
+    # what `train` makes has nothing that does not follow from the merges
+    bytes_first = sorted(pre_tokenizers.ByteLevel.alphabet())
+    entries = dict.fromkeys([*bytes_first, *(left + right for left, right in pairs)])
+    numbered = {entry: number for number, entry in enumerate(entries)}
+    if model["vocab"] != numbered or again.to_str() != opened.to_str():
+        raise ValueError(f"{path}: damaged (not all follows from its merges); {files.REMAKE}")
+    return opened
 
 
 def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[np.ndarray]:
     """The units of each text, uint16 [n]."""
     return [np.array(tokenizer.encode(text).ids, dtype=np.uint16) for text in texts]
+
+
+def _around(model: models.BPE) -> Tokenizer:
+    """The tokeniser with this model."""
+    tokenizer = Tokenizer(model)
+    tokenizer.normalizer = normalizers.Sequence(
+        # `add_prefix_space` would give none to a text that begins with one: two texts, equal units
+        [normalizers.NFC(), normalizers.Prepend(" ")]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Strip(" ", 1, 0)])
+    return tokenizer
 
 
 def _different(speech: Sequence[Path], seen: set[str]) -> Iterator[str]:

@@ -85,8 +85,8 @@ def size(path: Path) -> int:
 def phones(path: Path) -> list[str]:
     """The labels in a phones.json; a unit is an index into them."""
     try:
-        labels = json.loads(Path(path).read_text(encoding="utf-8"))["phones"]
-    except (ValueError, KeyError, TypeError):
+        labels = files.read_json(path)["phones"]
+    except (KeyError, TypeError):
         raise ValueError(f"{path}: is no list of phones; {files.REMAKE}") from None
     return list(labels)
 

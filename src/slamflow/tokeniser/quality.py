@@ -122,7 +122,7 @@ def measure(
         "frames": sum(map(len, labels)),
         "unknown": sum(int((each == by_phones.UNKNOWN).sum()) for each in labels),
     }
-    files.write_json(result, output)
+    files.write_json(result, output, sealed=True)
     joint = by_phones.joint(labels, its_units["tokeniser"], origin.clusters)
     return by_phones.counts(joint)[: by_phones.SILENT]
 
