@@ -5,7 +5,6 @@ from string import ascii_lowercase
 from typing import Any
 
 import pandas as pd
-import pyarrow.parquet as pq
 
 from slamflow.report import scaling_law
 from slamflow.report.page import costs, published, teaser
@@ -132,7 +131,7 @@ def compute(material: Material, model: str) -> float | None:
     folder = material.results / "models" / model
     if not (folder / "training.parquet").exists():
         return None
-    own = costs.flop(folder, facts["kind"], pq.read_table(folder / "training.parquet"))
+    own = costs.flop(folder, facts["kind"], costs.log(folder / "training.parquet"))
     if own is None or facts["start"] is None:
         return own
     if facts["kind"] == "trained":

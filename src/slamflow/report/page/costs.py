@@ -11,7 +11,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from slamflow.files import REMAKE
+from slamflow import files
+from slamflow.tables import training as training_table
 
 # of an aligned model's card: what a pair has, prompt and both answers
 PAIR = re.compile(r"^\| tokens of a pair \| ([\d.,e+]+) \|$", re.MULTILINE)
@@ -39,7 +40,7 @@ def weights(folder: Path) -> Weights | None:
         with safe_open(path, "np") as opened:
             shapes = [opened.get_slice(name).get_shape() for name in opened.keys()]  # noqa: SIM118
     except SafetensorError as error:
-        raise ValueError(f"{path}: damaged ({error}); {REMAKE}") from None
+        raise ValueError(f"{path}: damaged ({error}); {files.REMAKE}") from None
     sizes = [(math.prod(shape), len(shape)) for shape in shapes]
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     looked_up = 0
@@ -47,6 +48,17 @@ def weights(folder: Path) -> Weights | None:
         looked_up = int(config["vocab_size"]) * int(config["hidden_size"])
     matrices = sum(size for size, dimensions in sizes if dimensions == 2)
     return Weights(sum(size for size, _ in sizes), matrices - looked_up)
+
+
+def log(path: Path) -> pa.Table:
+    """The log of a training, with the measures that it has.
+
+    Raises:
+        ValueError: it is none, or damaged.
+    """
+    with files.open_table(path, training_table.schema(("loss",))) as file:
+        groups = range(file.num_row_groups)
+        return files.read_groups(path, file, groups, file.schema_arrow.names)
 
 
 def tokens(folder: Path, kind: str, log: pa.Table) -> float | None:

@@ -5,14 +5,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from slamflow import files
 from slamflow.report.page.material import Material
 from slamflow.report.page.scores import wide
 from slamflow.report.page.training import big
+from slamflow.tables import packed as packed_table
 from slamflow.tables import rejected as rejected_table
 from slamflow.tables import speech as speech_table
+from slamflow.tables import units as units_table
 
 SHOWN = 5  # reasons of a corpus
 NAMES = {
@@ -77,7 +77,8 @@ def _units(material: Material, corpus: str, seconds: float) -> str:
     for tokeniser in material.block["tokenisers"]:
         count = 0
         for path in material.shards(f"units/{tokeniser}", corpus):
-            described = pq.read_metadata(path)
+            with files.open_table(path, units_table.SCHEMA) as file:
+                described = file.metadata
             for group in range(described.num_row_groups):
                 columns = described.row_group(group)
                 count += sum(
@@ -94,7 +95,8 @@ def _mixture(results: Path, name: str) -> dict[str, Any] | None:
     path = results / "packed" / f"{name}.parquet"
     if not path.exists():
         return None
-    described = pq.read_metadata(path)
+    with files.open_table(path, packed_table.SCHEMA) as file:
+        described = file.metadata
     facts = {key.decode(): value.decode() for key, value in (described.metadata or {}).items()}
     tokens = {key[7:]: int(value) for key, value in facts.items() if key.startswith("tokens ")}
     return {

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import soundfile
 
 from slamflow import audio, files
@@ -107,7 +106,8 @@ def _prompts(material: Material, heard: list[dict[str, str]]) -> list[dict[str, 
 
 def _common(tables: list[Path]) -> list[str]:
     """PROMPTS utterances, evenly drawn from those that all tables have, or else the first."""
-    names = [pq.read_table(path, columns=["id"])["id"].to_pylist() for path in tables]
+    found = [files.read_table(path, speech_table.SCHEMA, ["id"]) for path in tables]
+    names = [table["id"].to_pylist() for table in found]
     shared = set(names[0]).intersection(*names[1:]) or set(names[0])
     ids = [name for name in dict.fromkeys(names[0]) if name in shared]
     places = np.linspace(0, len(ids) - 1, min(PROMPTS, len(ids))).astype(int)

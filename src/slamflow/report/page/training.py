@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from slamflow.report.page import costs, curves
 from slamflow.report.page.material import Material
@@ -34,7 +33,7 @@ def _run(folder: Path, name: str, facts: Mapping[str, Any]) -> dict[str, Any] | 
     path = folder / "training.parquet"
     if not path.exists():
         return None
-    return {"name": name, **facts, "log": pq.read_table(path), "folder": folder}
+    return {"name": name, **facts, "log": costs.log(path), "folder": folder}
 
 
 def _row(run: dict[str, Any]) -> dict[str, Any]:
