@@ -9,6 +9,7 @@ import yaml
 from huggingface_hub import EvalResult, ModelCard
 
 from slamflow.lm import cards
+from slamflow.report import table_file
 
 SPEECH = """\
 ## Speech
@@ -109,7 +110,7 @@ def results(evaluated: Path, model: str | None = None) -> pd.DataFrame:
         ValueError: it cannot be read.
     """
     try:
-        table = pd.read_csv(evaluated, sep="\t", dtype=str, keep_default_na=False)
+        table = table_file.read(evaluated, ("model", "value"))
         own = table if model is None else table[table["model"] == model]
         return own[own["value"] != ""]
     except (OSError, KeyError, ValueError) as error:

@@ -85,7 +85,7 @@ def read(path: Path) -> pd.DataFrame:
     Raises:
         ValueError: it is none.
     """
-    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    table = table_file.read(path, ())
     if list(table) != COLUMNS:
         raise ValueError(f"{path}: has not the columns of answers; {files.REMAKE}")
     return table

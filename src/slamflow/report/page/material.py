@@ -7,8 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from slamflow.files import REMAKE
-
 SCORES = ["model", "benchmark", "group", "metric", "convention", "default"]
 SCORES += ["value", "ci_low", "ci_high", "n", "chance"]
 COMPARED = ["model", "against", "benchmark", "convention", "difference", "ci_low", "ci_high", "n"]
@@ -58,18 +56,6 @@ class Material:
     def start(self, model: str) -> str:
         """What a model starts from; the empty text if that is nothing, or not known."""
         return str(self.models.get(model, {}).get("start") or "")
-
-
-def table(path: Path, columns: list[str]) -> pd.DataFrame:
-    """A table of results as text, so that the page has its very digits.
-
-    Raises:
-        ValueError: it lacks a column.
-    """
-    found = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-    if missing := [name for name in columns if name not in found]:
-        raise ValueError(f"{path}: has no column `{missing[0]}`; {REMAKE}")
-    return found
 
 
 def records(rows: pd.DataFrame) -> list[dict[str, str]]:

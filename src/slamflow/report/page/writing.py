@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from slamflow import files, logs
+from slamflow.report import table_file
 from slamflow.report.page import (
     beside,
     comparisons,
@@ -58,8 +59,8 @@ def write(
     found = material.Material(
         block,
         scores.parent,
-        material.table(scores, material.SCORES),
-        material.table(comparisons, material.COMPARED),
+        table_file.read(scores, material.SCORES),
+        table_file.read(comparisons, material.COMPARED),
         data_root,
     )
     built = [(section, section.build(found)) for section in SECTIONS]
