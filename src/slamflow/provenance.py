@@ -171,8 +171,11 @@ def _parsed(path: Path) -> tuple[str, tuple[tuple[int, str, tuple[str, ...]], ..
 def _parse(source: bytes) -> tuple[str, tuple[tuple[int, str, tuple[str, ...]], ...]]:
     tree = ast.parse(source)
     imports: list[tuple[int, str, tuple[str, ...]]] = []
-    for node in ast.walk(tree):
+    nodes: list[ast.AST] = [tree]
+    for node in nodes:  # it grows
         match node:
+            case ast.Name() | ast.Constant():
+                continue  # most nodes are, and nothing is in them
             case ast.Import():
                 imports += [(0, alias.name, ()) for alias in node.names]
             case ast.ImportFrom():
@@ -181,17 +184,29 @@ def _parse(source: bytes) -> tuple[str, tuple[tuple[int, str, tuple[str, ...]], 
             case ast.Module() | ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
                 if ast.get_docstring(node, clean=False) is not None:
                     del node.body[0]
-    return ast.unparse(_PlainStrings().visit(tree)), tuple(imports)
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if isinstance(value, list):
+                value[:] = [
+                    _plain(each) if isinstance(each, _FORMATTED) else each for each in value
+                ]
+                nodes += [each for each in value if isinstance(each, ast.AST)]
+            elif isinstance(value, _FORMATTED):
+                setattr(node, name, plain := _plain(value))
+                nodes.append(plain)
+            elif isinstance(value, ast.AST):
+                nodes.append(value)
+    return ast.unparse(tree), tuple(imports)
 
 
-class _PlainStrings(ast.NodeTransformer):
-    """Writes f-strings as tuples, because their spelling differs between versions of Python."""
+_FORMATTED = (ast.JoinedStr, ast.FormattedValue)
 
-    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.Tuple:
-        parts = [self.visit(value) for value in node.values]
-        return ast.Tuple([ast.Constant("f"), *parts], ast.Load())
 
-    def visit_FormattedValue(self, node: ast.FormattedValue) -> ast.Tuple:
-        form = self.visit(node.format_spec) if node.format_spec else ast.Constant(None)
-        parts = [self.visit(node.value), ast.Constant(node.conversion), form]
-        return ast.Tuple(parts, ast.Load())
+def _plain(node: Any) -> ast.Tuple:
+    """An f-string as a tuple, because its spelling differs between versions of Python."""
+    if isinstance(node, ast.JoinedStr):
+        parts = [ast.Constant("f"), *node.values]
+    else:
+        form = node.format_spec or ast.Constant(None)
+        parts = [node.value, ast.Constant(node.conversion), form]
+    return ast.Tuple(parts, ast.Load())

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from slamflow.config import generation, lineages, questions, reported, vocoders
-from slamflow.config.fields import settings_of
+from slamflow.config.fields import content_of, settings_of
 from slamflow.config.schema import Config
 from slamflow.config.schema_models import AlignedModel, NgramModel, PretrainedModel
 
@@ -256,6 +256,7 @@ _BLOCKS: dict[str, Callable[[Config, Any], dict[str, Any]]] = {
     "collect_scores": _collected,
     "answer_question": lambda config, w: questions.answer(config, w.question),
     "write_report": lambda config, w: reported.block(config, evaluated(config)),
+    "write_plan": lambda config, w: content_of(config),
     "collect_study": lambda config, w: {},
     "draw_study": lambda config, w: questions.page(config),
 }

@@ -3,7 +3,8 @@
 A *setting* belongs to the block that it stands in and so to what a stage depends on. A
 *reference* names another thing of the config; what it names reaches a stage as a file (or, for a
 synthesiser, by value), so the name itself is in no block. A *machine* setting changes where and how
-fast a stage runs, never what it makes, and is in no block either.
+fast a stage runs, never what it makes, and is in no block either. An *estimate* says how much there
+will be of what is not here yet; only `results/plan.tsv` looks at it.
 """
 
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -74,6 +75,16 @@ def machine(default: Any, /, *, is_about: str, **bounds: Any) -> Any:
     )
 
 
+def estimate(*, is_about: str) -> Any:
+    """A field that says beforehand how much there will be of something, for the plan alone."""
+    return Field(
+        None,
+        gt=0,
+        description=f"{is_about}, as far as known (for results/plan.tsv alone; reruns nothing)",
+        json_schema_extra={"estimate": True},
+    )
+
+
 def mark(field: FieldInfo, name: str) -> Any:
     """The value of a field's mark: `mark(field, "reference")` is a section's name or None."""
     extra = field.json_schema_extra
@@ -81,18 +92,23 @@ def mark(field: FieldInfo, name: str) -> Any:
 
 
 def settings_of(block: BaseModel, stage: str | None = None) -> dict[str, Any]:
-    """The settings of a block as plain values, without references and machine settings.
+    """The settings of a block as plain values: no references, machine settings and estimates.
 
     Args:
         stage: leave out what only another stage looks at.
     """
 
     def wanted(field: FieldInfo) -> bool:
-        if mark(field, "reference") or mark(field, "machine"):
+        if any(mark(field, kind) for kind in ("reference", "machine", "estimate")):
             return False
         return stage is None or mark(field, "only") in (None, stage)
 
     return _pick(block, wanted)
+
+
+def content_of(block: BaseModel) -> dict[str, Any]:
+    """All of a block but machine settings, as plain values: what a plan of the work depends on."""
+    return _pick(block, lambda field: not mark(field, "machine"))
 
 
 def machine_of(block: BaseModel) -> dict[str, Any]:

@@ -120,6 +120,10 @@ class Inputs:
             return [f"{RESULTS}/huberts/{name}/model.safetensors"]
         return [f"{found.path}/model.safetensors"] if found.path else manifest_of(found.download)
 
+    def shapes(self) -> list[str]:
+        """What says how large the HuBERTs are that came with the checkout."""
+        return [f"{it.path}/config.json" for it in self.config.huberts.values() if it.path]
+
     def initial(self, hubert: str) -> list[str]:
         """The weights that a HuBERT's training goes on from, if it does."""
         name = self.config.huberts[hubert].initial

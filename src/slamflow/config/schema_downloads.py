@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from slamflow.config.fields import Block, Positive, machine, setting
+from slamflow.config.fields import Block, Positive, estimate, machine, setting
 
 CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}|md5:[0-9a-f]{32}")
 
@@ -28,6 +28,7 @@ class Archive(Block):
     checksum: Annotated[str, AfterValidator(_checksum)] | None = setting(
         None, is_about="sha256:… or md5:…; null: not checked, since none is published"
     )
+    gigabytes: float | None = estimate(is_about="its size (GB)")
 
 
 class Fetched(Block):
@@ -62,6 +63,7 @@ class HuggingfaceDownload(Fetched):
     patterns: list[str] | None = setting(
         None, min_length=1, is_about="which files, e.g. data/*.parquet; null: all"
     )
+    gigabytes: float | None = estimate(is_about="the size of these files (GB)")
 
 
 Download = Annotated[ArchiveDownload | HuggingfaceDownload, Field(discriminator="kind")]

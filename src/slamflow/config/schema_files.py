@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
-from slamflow.config.fields import Block, Name, Share, machine, reference, setting
+from slamflow.config.fields import Block, Name, Share, estimate, machine, reference, setting
 
 Content = Literal["documents", "pairs", "preferences"]
 Text = Annotated[str, Field(min_length=1)]
@@ -52,6 +52,8 @@ class Files(Block):
     version: int = setting(
         0, only="listing", is_about="raise it when the files have changed: they are listed anew"
     )
+    hours: float | None = estimate(is_about="speech, once it is cut or spoken (h)")
+    items: float | None = estimate(is_about="number of documents, pairs or preferences")
     rejected_at_most: Share = machine(
         0.1, is_about="share of a job's inputs that may be left out before the stage fails"
     )

@@ -12,6 +12,7 @@ from slamflow.config.fields import (
     Positive,
     Seed,
     Share,
+    estimate,
     reference,
     setting,
 )
@@ -157,6 +158,7 @@ class Twist(Weights):
         {}, is_about="what else of its config is changed, by transformers' own names"
     )
     seed: Seed = setting(0, is_about="draws what is random in the token table")
+    parameters: float | None = estimate(is_about="size of the model that is made of it")
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -231,6 +233,7 @@ class PublishedModel(Weights):
         " TWIST, or slm_scaling's TransformerLM (tiagoCuervo/gslm-scaling-…)"
     )
     tokeniser: Name = reference("tokenisers", is_about="whose units it was trained on")
+    parameters: float | None = estimate(is_about="its size")
 
 
 Model = Annotated[

@@ -13,6 +13,7 @@ from slamflow.config.fields import (
     Positive,
     Seed,
     Share,
+    estimate,
     machine,
     reference,
     setting,
@@ -200,6 +201,11 @@ class Tokeniser(Block):
     bpe: Bpe | None = setting(None, is_about="features: bpe")
     units: Units = setting(Units(), is_about="how utterances become units")
     quality: Quality | None = setting(None, is_about="null: units are not measured")
+    units_a_second: float | None = estimate(is_about="units of a second of speech, without repeats")
+    gigaflops: float | None = estimate(
+        is_about="operations of a HuBERT that is not made here, up to the layer, for a second of"
+        " speech (GFLOP)"
+    )
     micro_batch: Positive | None = machine(None, is_about="seconds of audio in memory at once")
     workers: Positive | None = machine(None, is_about="threads that decode audio ahead")
 

@@ -1,0 +1,93 @@
+"""What a stage costs: rates that were measured, here or by others."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+# `seconds` are those of a core: wall time times threads, since a job holds its cores for so long.
+RATES = {"rule": str, "engine": str, "unit": str, "seconds_a_job": float, "seconds": float}
+RATES |= {"stored": str, "bytes": float, "jobs": int, "largest": float}
+RATES |= {"recipe": str, "machine": str, "date": str, "commit": str}
+YIELDS = {"makes": str, "of": str, "amount": float, "recipe": str, "date": str}
+GPUS = {"rule": str, "unit": str, "seconds": float, "gpu": str, "source": str}
+
+
+@dataclass(frozen=True)
+class Rate:
+    """What jobs of a stage cost: core seconds = seconds_a_job + seconds × amount of `unit`.
+
+    `bytes` are left on disk by a `stored`. They are the rates of `jobs` jobs, of which the largest
+    had the amount `largest`.
+    """
+
+    unit: str
+    seconds_a_job: float
+    seconds: float
+    stored: str
+    bytes: float
+    jobs: int
+    largest: float
+    recipe: str
+    machine: str
+    date: str
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """Seconds of a GPU for a `unit`, and who says so."""
+
+    unit: str
+    seconds: float
+    gpu: str
+    source: str
+
+
+def rates(path: Path) -> dict[tuple[str, str], Rate]:
+    """Rate of each (rule, engine).
+
+    Raises:
+        ValueError: the table lacks a column, or a row has no number where it should.
+    """
+    names = [field.name for field in fields(Rate)]
+    return {
+        (row["rule"], row["engine"]): Rate(**{name: row[name] for name in names})
+        for row in _rows(path, RATES)
+    }
+
+
+def yields(path: Path) -> dict[tuple[str, str], float]:
+    """(what is made, of what) -> how much.
+
+    `("hour", content)`: hours of speech of an item in one rendition; `("unit", features)`: units of
+    a second of speech.
+
+    Raises:
+        ValueError: as `rates`.
+    """
+    return {(row["makes"], row["of"]): row["amount"] for row in _rows(path, YIELDS)}
+
+
+def gpus(path: Path) -> dict[str, Gpu]:
+    """Published speed of a rule on a GPU.
+
+    Raises:
+        ValueError: as `rates`.
+    """
+    names = [field.name for field in fields(Gpu)]
+    return {row["rule"]: Gpu(**{name: row[name] for name in names}) for row in _rows(path, GPUS)}
+
+
+def _rows(path: Path, columns: Mapping[str, type]) -> list[dict[str, Any]]:
+    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    if missing := [name for name in columns if name not in table]:
+        raise ValueError(f"{path}: has no column {missing[0]}: make it anew by speed/rates.py")
+    rows = []
+    for line, texts in enumerate(table[list(columns)].to_dict("records"), 2):
+        try:
+            rows.append({name: kind(texts[name]) for name, kind in columns.items()})
+        except ValueError as error:
+            raise ValueError(f"{path}: line {line}: {error}: mend it") from None
+    return rows

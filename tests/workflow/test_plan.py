@@ -1,0 +1,69 @@
+"""The plan of a recipe: made without data, of a dry run's jobs, and anew when they change."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from running import TARGET, copy_checkout, planned_jobs, run_snakemake
+
+PLAN = "results/plan.tsv"
+RECIPE = {"recipe": "pocket_full", "data_root": "/nowhere"}
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = copy_checkout(tmp_path_factory.mktemp("plan") / "checkout")
+    (folder / "config.yaml").write_text(yaml.safe_dump(RECIPE))
+    done = run_snakemake([PLAN, "--cores", "1"], folder)
+    (folder / "terminal.txt").write_text(done.stdout)
+    yield folder
+
+
+def due(folder: Path) -> set[str]:
+    return {job.rule for job in planned_jobs(folder, target=PLAN)}
+
+
+def test_has_the_jobs_of_a_dry_run(planned: Path) -> None:
+    table = pd.read_csv(planned / PLAN, sep="\t").set_index("rule")
+    jobs = Counter(job.rule for job in planned_jobs(planned))
+    assert table.loc["total", "jobs"] == jobs.total()
+    assert table["jobs"].drop("total").to_dict() == dict(jobs)
+    # all of this recipe was measured once, on two cores in less than an hour
+    assert (table["cpu_hours"] > 0).all() and (table["disk_gb"] > 0).all()
+    assert 0.2 < table.loc["total", "cpu_hours"] < 4
+    assert not table["basis"].str.contains("cpu_hours[a-z, _]* without").any()
+    assert "pretrain_model" in (planned / "terminal.txt").read_text()
+
+
+def test_is_made_again_when_the_work_changes_and_only_then(planned: Path) -> None:
+    config = planned / "config.yaml"
+    assert due(planned) == set()
+    machine = {"device": "cpu", "models": {"slm": {"training": {"micro_batch": 3}}}}
+    config.write_text(yaml.safe_dump(RECIPE | machine))
+    assert due(planned) == set()
+    config.write_text(
+        yaml.safe_dump(RECIPE | {"corpora": {"stories": {"source": {"count": 9000}}}})
+    )
+    assert due(planned) == {"write_plan"}
+    config.write_text(yaml.safe_dump(RECIPE))
+    for name in ("resources/plan/rates.tsv", "rules/speech.smk"):
+        path = planned / name
+        before = path.read_text()
+        path.write_text(f"{before}\n# more\n")
+        assert due(planned) == {"write_plan"}, name
+        path.write_text(before)
+    assert "write_plan" not in {job.rule for job in planned_jobs(planned, target=TARGET)}
+
+
+def test_what_the_command_line_says_is_planned(planned: Path) -> None:
+    asked = {"evaluate": [{"models": ["slm"], "benchmarks": ["lexical"]}]}
+    path = planned / "asked.json"
+    path.write_text(json.dumps(asked))
+    run_snakemake([PLAN, "--cores", "1", "--configfile", str(path)], planned)
+    table = pd.read_csv(planned / PLAN, sep="\t").set_index("rule")
+    assert table.loc["score_benchmark", "jobs"] == 1
+    assert "align_model" not in table.index
