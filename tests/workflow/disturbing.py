@@ -26,6 +26,16 @@ from running import TARGET, environment, run_snakemake, snakemake_command
 
 Found = TypeVar("Found")
 
+# Kills come soon after a checkpoint, and long before the next training's end.
+CONFIG = {
+    "recipe": "crumb",
+    "huberts": {"crumb": {"training": {"checkpoint_steps": 3}}},
+    "models": {
+        "crumb": {"training": {"checkpoint_steps": 3}},
+        "crumb-dpo": {"training": {"checkpoint_steps": 1}},
+    },
+}
+
 PATIENCE = 1200.0  # seconds for one event; on an idle machine the slowest takes about a minute
 
 

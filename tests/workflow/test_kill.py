@@ -9,19 +9,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from disturbing import Call, Disturbed, Kill, disturb
+from disturbing import CONFIG, Call, Disturbed, Kill, disturb
 from observing import finished_jobs, log, processes, remaining, stamps, weights
 from running import copy_checkout, run_snakemake
 
-# Kills come soon after a checkpoint, and long before the next training's end.
-CONFIG = {
-    "recipe": "crumb",
-    "huberts": {"crumb": {"training": {"checkpoint_steps": 3}}},
-    "models": {
-        "crumb": {"training": {"checkpoint_steps": 3}},
-        "crumb-dpo": {"training": {"checkpoint_steps": 1}},
-    },
-}
 HUBERT = Path("results/state/train_hubert/crumb")
 PRETRAINING = Path("results/state/pretrain_model/crumb")
 ALIGNMENT = Path("results/state/align_model/crumb-dpo")
