@@ -47,6 +47,12 @@ for name, value in {
 
 
 include: "rules/common.smk"
+
+
+# a cluster's job has no terminal
+logger.addHandler(failures.Failures())
+
+
 include: "rules/text.smk"
 include: "rules/speech.smk"
 include: "rules/tokeniser.smk"
@@ -57,6 +63,7 @@ include: "rules/voice.smk"
 include: "rules/generation.smk"
 include: "rules/study.smk"
 include: "rules/report.smk"
+include: "rules/plan.smk"
 
 
 onstart:

@@ -5,6 +5,7 @@ import os
 from snakemake.exceptions import WorkflowError
 
 from slamflow import disks
+from slamflow.config import failures
 from slamflow.config.load import load
 from slamflow.config.plan import Plan
 

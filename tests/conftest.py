@@ -9,14 +9,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # each worker has a core
 
 
 class Parts(LoadScopeScheduling):
-    """The tests of a file share what they make, and those in tests/workflow a run of `crumb`.
+    """The tests of a file share what they make.
 
-    Each part goes to one worker, the largest first.
+    Those in tests/workflow share a run of `crumb`, and those in tests/slurm a Slurm. Each part goes
+    to one worker, the largest first.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.split("::")[0]
-        return "workflow" if file.startswith("tests/workflow/") else file
+        folder = file.split("/")[1]
+        return folder if folder in ("slurm", "workflow") else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Parts:
