@@ -108,7 +108,8 @@ def open_table(
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file") from None
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{path}: not a readable Parquet file ({error}); {REMAKE}") from None
+        told = " ".join(str(error).split())
+        raise ValueError(f"{path}: not a readable Parquet file ({told}); {REMAKE}") from None
     with file:
         for name in columns or schema.names:
             if name not in file.schema_arrow.names:
@@ -121,7 +122,8 @@ def open_table(
         try:
             yield file
         except (pa.ArrowException, OSError) as error:
-            raise ValueError(f"{path}: damaged ({error}); {REMAKE}") from None
+            told = " ".join(str(error).split())
+            raise ValueError(f"{path}: damaged ({told}); {REMAKE}") from None
 
 
 def read_table(

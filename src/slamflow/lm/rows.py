@@ -112,10 +112,13 @@ def read(path: Path) -> tuple[Rows, Rows, dict[str, float]]:
 
 
 def _metadata(path: Path, schema: pa.Schema) -> dict[str, float]:
-    found = {key.decode(): float(value) for key, value in (schema.metadata or {}).items()}
+    try:
+        found = {key.decode(): float(value) for key, value in (schema.metadata or {}).items()}
+    except ValueError:
+        found = {}
     for name in ("context", "vocabulary"):
         if not found.get(name):
-            raise ValueError(f"{path}: its metadata lack `{name}`; {files.REMAKE}")
+            raise ValueError(f"{path}: its metadata lack the number `{name}`; {files.REMAKE}")
     return found
 
 
