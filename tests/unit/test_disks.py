@@ -12,11 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+import transformers
 from safetensors.torch import save_file
 from small_disks import remount, small_disk
 
 from slamflow import disks, files, logs
 from slamflow.runstate import RunState
+from slamflow.training import artefacts
 
 MANY = torch.arange(50_000)
 SCHEMA = pa.schema([("number", pa.int64())])
@@ -97,6 +99,24 @@ def test_a_full_disk_keeps_older_checkpoints(disk: Path) -> None:
         assert latest and (latest[1] / "weights").read_text() == "1"
 
 
+def test_a_model_that_does_not_fit_leaves_nothing(disk: Path) -> None:
+    config = transformers.LlamaConfig(
+        vocab_size=50,
+        hidden_size=64,
+        intermediate_size=64,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        num_key_value_heads=1,
+    )
+    model = transformers.LlamaForCausalLM(config)
+    with pytest.raises(OSError) as caught:
+        artefacts.write(model, disk / "model", pa.table({"step": [1]}), "a card")
+    wanted = f"{disk / 'model' / 'model.safetensors'}: the disk is full; make room there"
+    assert logs.describe(caught.value).startswith(wanted)
+    assert not [*(disk / "model").glob(".*")]
+    assert not (disk / "model" / "model.safetensors").exists()
+
+
 def capture(log: Path, code: str) -> "subprocess.CompletedProcess[str]":
     """Run code whose output goes to `log`, as a job's does."""
     script = f"from slamflow import logs\nwith logs.capture({str(log)!r}):\n    {code}"
@@ -173,3 +193,18 @@ def test_folders_of_others_are_named() -> None:
             check=True,
         )
     assert done.stdout.startswith(f"{folder}: you have no right to it; change its owner or mode")
+
+
+def test_after_a_failed_run_killed_jobs_and_full_disks_are_named(
+    disk: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "snakemake.log"
+    log.write_text(
+        "Command 'set -euo pipefail;  python a.py --log results/logs/a/b.log' died with"
+        " <Signals.SIGKILL: 9>.\n"
+        "Command 'set -euo pipefail;  python a.py --log results/logs/a/c.log' returned non-zero exit"
+        " status 1.\n"
+    )
+    killed, full = disks.advice([str(log)], tmp_path, disk)
+    assert killed.startswith("results/logs/a/b.log: this job was killed; if nobody did it, memory")
+    assert full.startswith(f"{disk}: less than 16 MB are left")

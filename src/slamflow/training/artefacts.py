@@ -13,7 +13,7 @@ from huggingface_hub import ModelCardData
 from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
-from slamflow import files, provenance, weights
+from slamflow import disks, files, provenance, weights
 from slamflow.training.history import budget_of
 
 WEIGHTS = "model.safetensors"
@@ -25,7 +25,15 @@ def write(model: PreTrainedModel, folder: Path, log: pa.Table, card: str) -> Non
     folder = Path(folder)
     temporary = folder / ".writing"
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
+    with disks.writing(folder / WEIGHTS):
+        temporary.mkdir(parents=True)
+        try:
+            _write(model, temporary, folder, log, card)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _write(model: PreTrainedModel, temporary: Path, folder: Path, log: pa.Table, card: str) -> None:
     model.config.dtype = torch.float32
     transformers_logging.disable_progress_bar()
     model.save_pretrained(temporary, max_shard_size="1000GB")
@@ -37,7 +45,6 @@ def write(model: PreTrainedModel, folder: Path, log: pa.Table, card: str) -> Non
                 path.rename(target)
     with (temporary / WEIGHTS).open("rb") as source, files.replacing(folder / WEIGHTS) as target:
         weights.seal(source, target, sorted(folder.glob("*.json")))
-    shutil.rmtree(temporary)
 
 
 @dataclass(frozen=True)
