@@ -37,8 +37,13 @@ def locked(path: Path, mode: int, holder: str) -> int:
         raise ValueError(
             f"{path}: cannot be locked ({error.strerror}); put results/ on a file system with flock"
         ) from None
-    _held.add(descriptor)
+    own(descriptor)
     return descriptor
+
+
+def own(descriptor: int) -> None:
+    """Keep a locked file from forked children; `unlock` it in the end."""
+    _held.add(descriptor)
 
 
 def unlock(descriptor: int) -> None:

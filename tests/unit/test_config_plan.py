@@ -165,6 +165,18 @@ def test_training_has_as_many_ranks_as_gpus_were_granted() -> None:
     assert json.loads(settings(slm, 2, SimpleNamespace(gpu=0)))["ranks"] == 4
 
 
+def test_a_job_that_was_granted_no_gpu_looks_for_none() -> None:
+    """Another one may have the GPU that it would find."""
+    slm = SimpleNamespace(model="slm")
+
+    def device(asked: str, gpus: int) -> str:
+        granted = SimpleNamespace(gpu=gpus)
+        return str(json.loads(plan(asked).machine()(slm, 2, granted))["device"])
+
+    assert [device("auto", 0), device("auto", 1), device("cpu", 0)] == ["cpu", "auto", "cpu"]
+    assert device("cuda", 0) == "cuda"  # it was asked for by name
+
+
 def test_code_edited_while_jobs_run_is_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

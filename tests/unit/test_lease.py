@@ -9,9 +9,11 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -101,13 +103,22 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 def said(process: Process) -> str:
-    assert process.stdout
-    return process.stdout.readline().strip()
+    return line(process, process.stdout)
 
 
 def told(process: Process) -> str:
-    assert process.stderr
-    return process.stderr.readline().strip()
+    return line(process, process.stderr)
+
+
+def line(process: Process, stream: IO[str] | None) -> str:
+    """The next line that it prints; none if it takes too long."""
+    assert stream
+    watch = threading.Timer(30, process.kill)
+    watch.start()
+    try:
+        return stream.readline().strip()
+    finally:
+        watch.cancel()
 
 
 def tell(process: Process, word: str) -> None:
@@ -128,15 +139,15 @@ def kill(process: Process) -> None:
 def test_waits_for_the_living_and_takes_over_from_the_dead(start: Start, tmp_path: Path) -> None:
     first = start("one")
     second = start("two", patience=LONG, own=False)
-    line = f"{tmp_path}/owner.lease: waiting for another copy (one, process {first.pid}, since "
-    assert told(second).startswith(line)
+    head = f"{tmp_path}/owner.lease: waiting for another copy (one, process {first.pid}, since "
+    assert told(second).startswith(head)
     time.sleep(1.5 * LONG)
     assert f'"process": {first.pid}' in owner(tmp_path) and first.poll() is None
     kill(first)
     began = time.monotonic()
-    line = f"{tmp_path}/owner.lease: one, process {first.pid}, since "
+    head = f"{tmp_path}/owner.lease: one, process {first.pid}, since "
     found = told(second)
-    assert found.startswith(line) and found.endswith("gave no sign of life for 2 s: taken over")
+    assert found.startswith(head) and found.endswith("gave no sign of life for 2 s: taken over")
     assert time.monotonic() - began > LONG - 0.5  # the last renewal was that long ago at most
     assert said(second) == "owner"
     assert f'"process": {second.pid}' in owner(tmp_path)
@@ -166,7 +177,7 @@ def test_the_killed_of_this_host_are_not_waited_for(start: Start, tmp_path: Path
     assert second.wait(10) == 0 and told(second) == ""
 
 
-def test_another_start_of_the_same_host_is_another_host(start: Start, tmp_path: Path) -> None:
+def test_another_head_the_same_host_is_another_host(start: Start, tmp_path: Path) -> None:
     kill(start("one"))
     found = owner(tmp_path)
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -192,9 +203,9 @@ def test_a_suspended_owner_ends_when_it_goes_on(start: Start, tmp_path: Path) ->
     assert said(second) == "owner"
     first.send_signal(signal.SIGCONT)
     assert first.wait(10) == -signal.SIGKILL
-    line = f"{tmp_path}/owner.lease: two, process {second.pid}, since "
+    head = f"{tmp_path}/owner.lease: two, process {second.pid}, since "
     found = told(first)
-    assert found.startswith(line) and "it ends, and writes nothing more" in found
+    assert found.startswith(head) and "it ends, and writes nothing more" in found
     assert second.poll() is None and f'"process": {second.pid}' in owner(tmp_path)
 
 

@@ -182,6 +182,8 @@ class Plan(SpokenInputs):
                 found |= machine_of(owner) if owner is not None else {}
             if gpus := int(getattr(resources, "gpu", 0)):
                 found["ranks"] = gpus  # what Snakemake granted: it caps what is above its limit
+            elif found["device"] == "auto":
+                found["device"] = "cpu"  # another job may have the GPU that it would find
             return json.dumps(found, sort_keys=True)
 
         return settings

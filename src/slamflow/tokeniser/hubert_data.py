@@ -73,7 +73,7 @@ def prepare(
         hop: samples a frame of the HuBERT that is trained.
         receptive: samples that a frame of it sees.
         identity: what the data are made from; plain data. With another one they are made anew.
-        machine: `device`, `threads`, `data_root`.
+        machine: `device`, `threads`, `ranks`, `data_root`.
 
     Raises:
         ValueError: the tokeniser has another frame rate, or audio cannot be read.
@@ -82,7 +82,7 @@ def prepare(
     done = folder / FACTS
     if done.exists() and json.loads(done.read_text()) == json.loads(json.dumps(facts)):
         return
-    place = {name: machine.get(name) for name in ("device", "threads")}
+    place = {name: machine.get(name) for name in ("device", "threads", "ranks")}
     opened, centroids = tokenising.open_tokeniser(codebook, hubert, place)
     if opened.hop != hop:
         raise ValueError(

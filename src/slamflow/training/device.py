@@ -6,18 +6,23 @@ from typing import Any
 import numpy as np
 import torch
 
-from slamflow import logs
+from slamflow import devices, logs
 
 
 def prepare(machine: Mapping[str, Any]) -> str:
     """Set the number of threads; returns the device, by default cuda where there is one.
 
+    What Snakemake has granted no other job of this host has until this process ends: it waits
+    for that, and sees no other GPU. To be called before CUDA is initialised.
+
     Args:
-        machine: `threads`, `device` (auto, cpu or cuda).
+        machine: `threads`, `device` (auto, cpu or cuda), `ranks` (GPUs granted).
     """
     if machine.get("threads"):
         torch.set_num_threads(int(machine["threads"]))
     device = str(machine.get("device") or "auto")
+    if device != "cpu" and machine.get("ranks"):
+        devices.keep(int(machine["ranks"]))
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return device

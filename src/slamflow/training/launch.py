@@ -61,8 +61,9 @@ def train(
     if budget.untrained(training):
         _export_untrained(task, arguments, state, machine, label)
     else:
-        began = time.monotonic() if started is None else started
-        _launch(task, arguments, training, state, machine, label, began)
+        with launcher.gpus(machine):
+            began = time.monotonic() if started is None else started
+            _launch(task, arguments, training, state, machine, label, began)
     state.finish(outputs)
 
 

@@ -5,6 +5,7 @@ first import DeepSpeed once more to find out which hosts there are.
 """
 
 import base64
+import contextlib
 import json
 import os
 import socket
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import slamflow
+from slamflow import devices
 from slamflow.training import rank, stopping
 
 Places = list[int | str]  # for each rank of a node the GPU it gets, or just its number
@@ -27,7 +29,7 @@ def device(machine: Mapping[str, Any]) -> str:
     """
     found = machine.get("device")
     if found in (None, "auto"):
-        return "cuda" if _gpus() else "cpu"
+        return "cuda" if devices.visible() else "cpu"
     if found not in ("cpu", "cuda"):
         raise ValueError(f"machine setting device: {found!r} is neither cpu nor cuda")
     return str(found)
@@ -46,11 +48,24 @@ def places(machine: Mapping[str, Any]) -> Places:
     each = int(ranks) // nodes(machine) if ranks else None
     if device(machine) == "cpu":
         return list(range(each or 1))
-    gpus = _gpus()
+    gpus = devices.visible()
     if (each or 1) > len(gpus):
         raise ValueError(f"machine setting ranks: {each} ranks need as many GPUs, not {len(gpus)}")
     chosen = gpus[: each or len(gpus)]
     return [int(name) if name.isdigit() else name for name in chosen]
+
+
+def gpus(machine: Mapping[str, Any]) -> contextlib.AbstractContextManager[None]:
+    """Inside, no other job of this host has the GPUs of the ranks.
+
+    On several nodes Slurm has seen to that.
+
+    Raises:
+        ValueError: there are fewer GPUs than ranks.
+    """
+    if device(machine) == "cpu" or nodes(machine) > 1:
+        return contextlib.nullcontext()
+    return devices.taken(len(places(machine)))
 
 
 def nodes(machine: Mapping[str, Any]) -> int:
@@ -122,15 +137,6 @@ def _launch(job: Path, world: list[Places], node: int, address: str, port: int) 
     found = [sys.executable, "-m", "deepspeed.launcher.launch", f"--world_info={info}"]
     found += [f"--node_rank={node}", f"--master_addr={address}", f"--master_port={port}"]
     return [*found, "--log_level=warning", "--module", "--no_local_rank", rank.__name__, str(job)]
-
-
-def _gpus() -> list[str]:
-    """The GPUs this process may use, without loading their libraries."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
-    present = [path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*")]
-    return sorted((name for name in present if name.isdigit()), key=int)
 
 
 def main(job: Path, port: int) -> None:

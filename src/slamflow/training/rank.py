@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from slamflow import disks, logs, runstate
+from slamflow import devices, disks, logs, runstate
 from slamflow.training import stopping
 
 ERROR = "error.json"  # in the state folder: what ended the first rank that failed
@@ -93,6 +93,7 @@ def _train(job: Mapping[str, Any], state: runstate.Follow) -> None:
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         torch.use_deterministic_algorithms(True, warn_only=True)
     else:
+        devices.join()
         device = f"cuda:{os.environ['LOCAL_RANK']}"
         torch.cuda.set_device(device)
     place = Place(
