@@ -175,6 +175,9 @@ def test_a_job_that_was_granted_no_gpu_looks_for_none() -> None:
 
     assert [device("auto", 0), device("auto", 1), device("cpu", 0)] == ["cpu", "auto", "cpu"]
     assert device("cuda", 0) == "cuda"  # it was asked for by name
+    several = SimpleNamespace(gpu=0, gres="gpu:4")
+    settings = plan("auto").machine("models", "training")
+    assert json.loads(settings(slm, 2, several))["device"] == "auto"
 
 
 def test_code_edited_while_jobs_run_is_seen(

@@ -182,7 +182,7 @@ class Plan(SpokenInputs):
                 found |= machine_of(owner) if owner is not None else {}
             if gpus := int(getattr(resources, "gpu", 0)):
                 found["ranks"] = gpus  # what Snakemake granted: it caps what is above its limit
-            elif found["device"] == "auto":
+            elif found["device"] == "auto" and not getattr(resources, "gres", None):
                 found["device"] = "cpu"  # another job may have the GPU that it would find
             return json.dumps(found, sort_keys=True)
 
