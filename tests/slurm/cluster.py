@@ -6,11 +6,8 @@ more cores and memory than there are, so that jobs of any size are started.
 
 import contextlib
 import os
-import pwd
-import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -18,61 +15,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-DAEMONS = ("munged", "slurmctld", "slurmd")
-CLIENTS = ("sacct", "sbatch", "scancel", "scontrol", "sinfo", "squeue", "srun")
+from configuring import configure, program, user
+
 NODES = ("cn1", "cn2")
 NODE = "SLAMFLOW_TEST_NODE"  # in the environment of a slurmd, and so of its slurmstepds
 PATIENCE = 60.0  # seconds for what takes less than three
-
-CONFIG = """\
-ClusterName=slamflow
-SlurmctldHost={host}(127.0.0.1)
-SlurmctldPort={ports[0]}
-SlurmUser={user}
-SlurmdUser={user}
-AuthType=auth/munge
-CredType=cred/munge
-AuthInfo=socket={folder}/munge.socket,cred_expire=5
-StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool.%n
-SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.%n.pid
-SlurmctldLogFile={folder}/slurmctld.log
-SlurmdLogFile={folder}/slurmd.%n.log
-ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
-MpiDefault=none
-JobAcctGatherType=jobacct_gather/linux
-JobAcctGatherFrequency=task=1
-JobAcctGatherParams=OverMemoryKill
-AccountingStorageType=accounting_storage/none
-SelectType=select/cons_tres
-SelectTypeParameters=CR_Core_Memory
-GresTypes=gpu
-SlurmdParameters=config_overrides
-SchedulerParameters=batch_sched_delay=0,sched_interval=2,bf_interval=2,sched_min_interval=0
-MinJobAge=3600
-ReturnToService=2
-SlurmdTimeout=10
-SlurmctldTimeout=10
-KillWait=10
-JobRequeue=1
-NodeName=cn1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=32 RealMemory=64000
-NodeName=cn2 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs=32 RealMemory=64000 \
-Gres=gpu:fake:2
-PartitionName=cpu Nodes=cn1,cn2 Default=YES MaxTime=2-00:00:00 State=UP
-PartitionName=gpu Nodes=cn2 MaxTime=2-00:00:00 State=UP
-"""
-GPUS = "".join(
-    f"NodeName=cn2 Name=gpu Type=fake File={device}\n" for device in (os.devnull, "/dev/zero")
-)
-# A step of a job loses SLURM_CONF to the plugin; an installed Slurm would not need it.
-CLIENT = '#!/bin/sh\nSLURM_CONF="{folder}/slurm.conf" exec "{program}" "$@"\n'
-
-
-def missing() -> list[str]:
-    """The programs of Slurm that this host lacks."""
-    return [name for name in (*DAEMONS, *CLIENTS) if _program(name) is None]
 
 
 @dataclass(frozen=True)
@@ -133,9 +80,9 @@ class Cluster:
 
     def cancel(self) -> None:
         """Cancel all jobs, and wait until none is left."""
-        ended = "PENDING,RUNNING,COMPLETING,SUSPENDED,CONFIGURING"
-        self.run("scancel", f"--user={_user()}")
-        await_that(lambda: not self.run("squeue", "-h", f"--states={ended}"), "end of all jobs")
+        left = "PENDING,RUNNING,COMPLETING,SUSPENDED,CONFIGURING"
+        self.run("scancel", f"--user={user()}")
+        await_that(lambda: not self.run("squeue", "-h", f"--states={left}"), "end of all jobs")
 
 
 @contextlib.contextmanager
@@ -145,7 +92,7 @@ def started() -> Iterator[Cluster]:
     folder = Path(tempfile.mkdtemp(prefix="slurm"))
     cluster = Cluster(folder, {})
     try:
-        _configure(folder)
+        configure(folder)
         forced = ["--force"] if os.getuid() == 0 else []
         files = [f"--key-file={folder}/munge.key", f"--socket={folder}/munge.socket"]
         files += [f"--{kind}-file={folder}/munge.{kind}" for kind in ("pid", "log", "seed")]
@@ -175,28 +122,11 @@ def await_that(true: Callable[[], object], what: str, patience: float = PATIENCE
         time.sleep(0.1)
 
 
-def _configure(folder: Path) -> None:
-    host = socket.gethostname().split(".")[0]
-    text = CONFIG.format(folder=folder, host=host, user=_user(), ports=_free_ports(3))
-    (folder / "slurm.conf").write_text(text)
-    (folder / "gres.conf").write_text(GPUS)
-    (folder / "cgroup.conf").write_text("")
-    key = folder / "munge.key"
-    key.touch(mode=0o600)
-    key.write_bytes(secrets.token_bytes(1024))
-    (folder / "bin").mkdir()
-    (folder / "state").mkdir()
-    for name in CLIENTS:
-        client = folder / "bin" / name
-        client.write_text(CLIENT.format(folder=folder, program=_program(name)))
-        client.chmod(0o755)
-
-
 def _start(folder: Path, node: str, name: str, *arguments: str) -> subprocess.Popen[bytes]:
     variables = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf"), NODE: node}
     with (folder / "daemons.log").open("ab") as log:
         return subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", str(_program(name)), *arguments],
+            ["setpriv", "--pdeathsig", "KILL", str(program(name)), *arguments],
             env=variables,
             cwd=folder,
             stdin=subprocess.DEVNULL,
@@ -215,21 +145,3 @@ def _marked(folder: Path, mark: str) -> list[int]:
             if str(folder) in variables and mark in variables and int(entry.name) != os.getpid():
                 found.append(int(entry.name))
     return found
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as probes:
-        found = [probes.enter_context(socket.socket()) for _ in range(count)]
-        for probe in found:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in found]
-
-
-def _program(name: str) -> str | None:
-    """Daemons lie in folders that an ordinary user's PATH lacks."""
-    folders = [os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"]
-    return shutil.which(name, path=os.pathsep.join(folders))
-
-
-def _user() -> str:
-    return pwd.getpwuid(os.getuid()).pw_name

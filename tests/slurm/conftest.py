@@ -6,6 +6,7 @@ from pathlib import Path
 import cluster as slurm
 import pytest
 import yaml
+from configuring import missing
 from running import copy_checkout, run_snakemake
 from submitting import MODEL, tell_partitions
 
@@ -20,9 +21,8 @@ CONFIG = {
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[slurm.Cluster]:
     """A Slurm of two nodes."""
-    missing = slurm.missing()
-    if missing:
-        pytest.skip(f"Slurm is not installed here: no {', '.join(missing)}")
+    if lacking := missing():
+        pytest.skip(f"Slurm is not installed here: no {', '.join(lacking)}")
     with slurm.started() as running:
         yield running
 

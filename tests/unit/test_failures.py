@@ -37,7 +37,10 @@ def said(tmp_path: Path, message: str, printed: str) -> str:
         ),
         ("error: first\nerror: a.yaml: last (see a.log)\n", "crumb: a.yaml: last (see a.log)"),
         ("slurmstepd: error: *** JOB 7 CANCELLED DUE TO JOB REQUEUE ***\n", "SLURM-job '7' failed"),
-        ("", "SLURM-job '7' failed, SLURM status is: 'FAILED'"),
+        (
+            "",
+            "SLURM-job '7' failed, SLURM status is: 'FAILED'. Detailed failure reason unavailable.",
+        ),
     ],
 )
 def test_the_reason_is_found(tmp_path: Path, printed: str, wanted: str) -> None:
@@ -68,3 +71,8 @@ def test_jobs_of_this_host_have_spoken_for_themselves(capsys: pytest.CaptureFixt
     record = logging.makeLogRecord({"event": "job_error", "rule_name": "a", "rule_msg": "failed"})
     failures.Failures().emit(record)
     assert capsys.readouterr().err == "error: a: failed\n"
+
+
+def test_an_executor_that_says_nothing(tmp_path: Path) -> None:
+    message = "For further error details see the cluster/cloud log and the log files of the rule."
+    assert said(tmp_path, message, "").startswith("error: fit_kmeans crumb: failed")

@@ -55,9 +55,8 @@ def line(rule: str, message: str, paths: Sequence[Path]) -> str:
     if said := SAID.findall(printed):
         return f"{beginning}{said[-1]}"
     refused = "; ".join(REFUSED.findall(message))
-    return (
-        beginning + (refused or " ".join(message.partition("For further error")[0].split())) + end
-    )
+    reason = refused or " ".join(message.partition("For further error")[0].split())
+    return f"{beginning}{reason or 'failed'}{end}"
 
 
 def _content(path: Path) -> str:
