@@ -198,7 +198,7 @@ def _compare(run: Run, folder: Path) -> None:
 
 
 def _when(run: Run) -> dict[str, str]:
-    finished = datetime.date.fromtimestamp((run.results / "eval.tsv").stat().st_mtime)
+    finished = datetime.date.fromtimestamp((run.results / "run_config.yaml").stat().st_mtime)
     commit = provenance.git_commit(run.results.parent) or ""
     return {"date": finished.isoformat(), "commit": commit[:9]}
 

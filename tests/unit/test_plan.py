@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from transformers import HubertModel
 from slamflow.config.fields import content_of
 from slamflow.config.load import load
 from slamflow.lm import architecture, flops
-from slamflow.report.plan import counts, rates, writing
+from slamflow.report.plan import counts, growth, rates, writing
 from slamflow.report.plan.jobs import Job
 
 ROOT = Path(__file__).parents[2]
@@ -132,6 +133,15 @@ def test_parameters_are_those_of_the_model(name: str) -> None:
     model = architecture.build(init, 502, 64)
     found = counts.Counts(content, YIELDS).parameters("slm")
     assert found == pytest.approx(flops.products(model), rel=0.01)
+
+
+def test_every_stage_has_its_place_in_the_plan() -> None:
+    found = {
+        rule
+        for path in (ROOT / "rules").glob("*.smk")
+        for rule in re.findall(r"^rule (\w+):", path.read_text(), re.MULTILINE)
+    }
+    assert found - {"write_plan"} == set(growth.GROWS)
 
 
 def test_a_damaged_table_of_rates_is_named(tmp_path: Path) -> None:

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-# By what a stage's time grows; those that are not named cost a start a job.
+# By what the time of each stage grows, in the order of the workflow; `job`: a start a job.
 GROWS = {
     "fetch_download": "gigabyte",
+    "list_source": "job",
     "generate_text": "item",
     "read_text": "item",
     "synthesise_speech": "hour",
@@ -13,29 +14,40 @@ GROWS = {
     "align_speech": "hour",
     "train_hubert": "petaflop",
     "fit_kmeans": "frame and unit",
+    "convert_codebook": "job",
     "measure_quality": "item",
+    "collect_tokenisers": "job",
     "extract_units": "petaflop",
-    "extract_phones": "hour",
     "list_phones": "hour",
+    "extract_phones": "hour",
     "train_bpe": "hour",
     "extract_bpe": "hour",
     "pack_mixture": "token",
     "interleave_mixture": "token",
-    "count_ngrams": "token",
     "pretrain_model": "petaflop",
-    "align_model": "petaflop",
     "convert_model": "parameter",
+    "count_ngrams": "token",
     "build_preferences": "hour",
     "score_references": "petaflop",
+    "align_model": "petaflop",
     "score_benchmark": "petaflop",
-    "score_crossing": "petaflop",
     "score_ngrams": "token",
+    "score_crossing": "petaflop",
     "continue_speech": "petaflop",
+    "write_submission": "job",
+    "train_vocoder": "job",
+    "convert_vocoder": "job",
+    "measure_vocoder": "job",
     "vocode_units": "hour",
     "resynthesise_speech": "hour",
     "transcribe_speech": "hour",
     "judge_transcripts": "item",
     "measure_generation": "item",
+    "collect_scores": "job",
+    "write_report": "job",
+    "answer_question": "job",
+    "collect_study": "job",
+    "draw_study": "job",
 }
 # By what its files grow, where that is something else.
 STORED = {

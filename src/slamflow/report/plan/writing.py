@@ -65,7 +65,8 @@ def table(
             _gpu(stage, job, counts, speeds.get(job.rule), engine)
         if job.rule == "fetch_download":
             _download(stage, job, counts)
-    rows = [{"rule": rule, **stage.row()} for rule, stage in stages.items()]
+    order = [rule for rule in growth.GROWS if rule in stages]
+    rows = [{"rule": rule, **stages[rule].row()} for rule in dict.fromkeys([*order, *stages])]
     rows.append({"rule": "total", **_sum(stages).row()})
     kinds = dict.fromkeys(NUMBERS, "float64")
     return pd.DataFrame(rows, columns=[*COLUMNS, "at_least"]).astype(kinds)
