@@ -31,6 +31,7 @@ os.environ.update(
     PYTHONPATH=os.pathsep.join(
         filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
     ),
+    SLAMFLOW_SNAKEMAKE=str(os.getpid()),  # see src/slamflow/orphans.py
 )
 # Slurm warns all processes of a job before its time limit; a training makes its own of it
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)

@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-from slamflow import disks
+from slamflow import disks, orphans
 
 # Where a process finds the terminal: `/proc/<pid>/fd/<n> <device>:<inode>` of the job that
 # captured its output. Launchers close inherited descriptors, but pass on the environment.
@@ -34,8 +34,11 @@ def capture(path: Path | None, append: bool = False) -> Iterator[None]:
     An exception ends the process with exit status 1, its traceback in the log and one line on
     the terminal. With None, output stays where it is: so in a rank, whose output is captured
     by its launcher, or in a script run by hand.
+
+    The process ends with its Snakemake: see `orphans`.
     """
     failure = None
+    orphans.end_with_snakemake()
     with _redirected(Path(path), append) if path else contextlib.nullcontext():
         try:
             yield

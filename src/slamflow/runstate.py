@@ -16,15 +16,12 @@ on other hardware, with other ranks. A finished one is believed only with equal 
 import fcntl
 import json
 import os
-import select
-import signal
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from slamflow import files, folders, identities, lease, logs, seals
+from slamflow import files, folders, identities, lease, logs, orphans, seals
 from slamflow.runstate_checkpoints import Checkpoints, fingerprint, read_json
 
 MANIFEST = "manifest.json"  # in finished/: the code, and size and SHA-256 of each file
@@ -69,6 +66,7 @@ class RunState(Checkpoints):
         except BaseException:
             self.ownership.release()
             raise
+        orphans.outlive_snakemake()
         return self
 
     def __exit__(
@@ -170,7 +168,7 @@ class RunState(Checkpoints):
 class Follow(Checkpoints):
     """The checkpoints of a job as its ranks see them; marks the rank as alive until it ends.
 
-    Call `die_with` before, so that a rank whose launcher is dead never comes this far.
+    Call `orphans.die_with` before, so that a rank whose launcher is dead never comes this far.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -183,25 +181,6 @@ class Follow(Checkpoints):
     def close(self) -> None:
         """Count as dead from now on; the end of the process does the same."""
         folders.unlock(self.lock)
-
-
-def die_with(pid: int) -> None:
-    """End this process by SIGKILL as soon as process `pid` is gone, from a thread.
-
-    For ranks, whose launcher's launcher may be killed: nothing in between need pass it on.
-    """
-
-    def wait() -> None:
-        poll = select.poll()
-        poll.register(descriptor, select.POLLIN)
-        poll.poll()
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        os.kill(os.getpid(), signal.SIGKILL)
-    threading.Thread(target=wait, name="die_with", daemon=True).start()
 
 
 def _in_order(outputs: Mapping[str, Path]) -> list[str]:

@@ -202,8 +202,8 @@ def test_after_a_failed_run_killed_jobs_and_full_disks_are_named(
     log.write_text(
         "Command 'set -euo pipefail;  python a.py --log results/logs/a/b.log' died with"
         " <Signals.SIGKILL: 9>.\n"
-        "Command 'set -euo pipefail;  python a.py --log results/logs/a/c.log' returned non-zero exit"
-        " status 1.\n"
+        "Command 'set -euo pipefail;  python a.py --log results/logs/a/c.log' returned non-zero"
+        " exit status 1.\n"
     )
     killed, full = disks.advice([str(log)], tmp_path, disk)
     assert killed.startswith("results/logs/a/b.log: this job was killed; if nobody did it, memory")

@@ -11,7 +11,7 @@ PACKAGE = ROOT / "src" / "slamflow"
 # Each line uses only those above it, and the members of the first line each other.
 LAYERS = (
     {"audio", "commandline", "device_locks", "devices", "disks", "files", "folders"}
-    | {"identities", "lease", "logs"}
+    | {"identities", "lease", "logs", "orphans"}
     | {"config", "pretrained", "provenance", "rejections", "runstate", "runstate_checkpoints"}
     | {"seals", "tables", "values", "weights", "workers"},
     {"training"},

@@ -45,7 +45,7 @@ def start() -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
 
     def start(code: str, *arguments: object, wait: bool = True) -> "subprocess.Popen[str]":
         head = "import os, subprocess, sys, time\nfrom pathlib import Path\n"
-        head += "from slamflow import runstate\nfolder = Path(sys.argv[1])\n"
+        head += "from slamflow import orphans, runstate\nfolder = Path(sys.argv[1])\n"
         command = [sys.executable, "-c", head + textwrap.dedent(code), *map(str, arguments)]
         process = subprocess.Popen(
             command,
@@ -373,21 +373,21 @@ def test_die_with_a_launcher_that_is_not_the_parent(
 ) -> None:
     launcher = start("print('ready', flush=True); time.sleep(60)", folder)
     rank = start(
-        f"runstate.die_with({launcher.pid}); print('ready', flush=True)\nwhile True: pass", folder
+        f"orphans.die_with({launcher.pid}); print('ready', flush=True)\nwhile True: pass", folder
     )
     time.sleep(0.2)
     assert rank.poll() is None
     launcher.kill()
     assert rank.wait(timeout=10) == -signal.SIGKILL
     launcher.wait()
-    late = start(f"runstate.die_with({launcher.pid}); time.sleep(60)", folder, wait=False)
+    late = start(f"orphans.die_with({launcher.pid}); time.sleep(60)", folder, wait=False)
     assert late.wait(timeout=10) == -signal.SIGKILL
 
 
 def test_die_with_leaves_the_living_alone(
     folder: Path, start: Callable[..., "subprocess.Popen[str]"]
 ) -> None:
-    process = start(f"runstate.die_with({os.getpid()}); print('ready', flush=True)", folder)
+    process = start(f"orphans.die_with({os.getpid()}); print('ready', flush=True)", folder)
     assert process.wait(timeout=10) == 0
 
 

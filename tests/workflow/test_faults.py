@@ -2,11 +2,12 @@
 
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from observing import finished_jobs
+from observing import finished_jobs, remaining
 from running import copy_checkout, environment, run_snakemake, snakemake_command
 from small_disks import remount, small_disk
 
@@ -73,6 +74,23 @@ def test_a_job_that_the_kernel_killed_for_its_memory_is_named(
     assert done.returncode == 1
     assert f"\n{LOG}: this job was killed; if nobody did it, memory ran out: run" in done.stdout
     run_snakemake([SPEECH, *CRUMB], checkout)
+
+
+def test_a_job_ends_with_a_killed_snakemake(checkout: Path) -> None:
+    """Else it would write its output when another run has made it anew, from another config."""
+    with subprocess.Popen(
+        snakemake_command([SPEECH, *CRUMB]),
+        cwd=checkout,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as call:
+        while not (checkout / LOG).exists():
+            assert call.poll() is None
+            time.sleep(0.02)
+        call.kill()
+    assert remaining(checkout) == {}
+    assert not (checkout / SPEECH).exists()
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from slamflow import devices, disks, logs, runstate
+from slamflow import devices, disks, logs, orphans, runstate
 from slamflow.training import stopping
 
 ERROR = "error.json"  # in the state folder: what ended the first rank that failed
@@ -66,7 +66,7 @@ def main(path: Path) -> None:
     stopping.shield()
     # on another node, Slurm ends all with the job, and the launcher is what can be watched
     here = job["host"] == socket.gethostname()
-    runstate.die_with(job["owner"] if here else os.getppid())
+    orphans.die_with(job["owner"] if here else os.getppid())
     state = runstate.Follow(path.parent)
     try:
         _train(job, state)
