@@ -84,8 +84,7 @@ def load(
     """
     logging.disable_progress_bar()
     name = name or kind.__name__
-    for path in sorted(folder.glob("*.safetensors")):
-        weights.check(path)
+    check(folder)
     try:
         model, report = kind.from_pretrained(
             folder,
@@ -113,6 +112,16 @@ def load(
             " config.json says; fetch both of one revision"
         )
     return model.eval().to(device)
+
+
+def check(folder: Path) -> None:
+    """See that the weights in a folder, and what was sealed with them, are as they were written.
+
+    Raises:
+        ValueError: see `weights.check`.
+    """
+    for path in sorted(folder.glob("*.safetensors")):
+        weights.check(path)
 
 
 def reason(error: BaseException) -> str:

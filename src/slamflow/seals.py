@@ -17,7 +17,7 @@ KEY = "sha256"
 BLANK = "0" * 64
 
 _KEY = KEY.encode() + b"\x18\x40"  # in Thrift, a text of 64 bytes follows
-_SEALED = re.compile(_KEY + b"([0-9a-f]{64})")
+_SEALED = re.compile(_KEY + b"(.{64})", re.DOTALL)
 _END = 8  # bytes behind a footer: its size, and PAR1
 
 

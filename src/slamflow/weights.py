@@ -18,7 +18,7 @@ BESIDE = "beside"  # in the metadata: file name -> SHA-256, as JSON
 METADATA = "__metadata__"
 LARGEST = 100_000_000  # bytes of a header; the library reads no larger one
 
-_SEALED = re.compile(rb'"%b":"([0-9a-f]{64})"' % KEY.encode())
+_SEALED = re.compile(rb'"%b":"([^"]{64})"' % KEY.encode())
 
 
 def seal(source: BinaryIO, target: Path, beside: Sequence[Path] = ()) -> None:
@@ -50,9 +50,12 @@ def check(path: Path) -> None:
     """See that a safetensors file, and what was sealed with it, is as it was written.
 
     Raises:
-        ValueError: one is not.
+        FileNotFoundError: there is no such file.
+        ValueError: one is not as it was.
     """
     path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file")
     with path.open("rb") as stream:
         size = stream.read(8)
         header = stream.read(min(int.from_bytes(size, "little"), LARGEST))

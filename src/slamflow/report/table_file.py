@@ -1,5 +1,6 @@
 """Tables of results as text."""
 
+import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,10 +26,13 @@ def read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
         ValueError: it lacks one of `columns`, or has no numbers where they should be.
     """
     try:
-        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{path}: is no table ({reason}); {files.REMAKE}") from None
+        with Path(path).open(encoding="utf-8", newline="") as stream:
+            head, *rows = csv.reader(stream, delimiter="\t", strict=True)
+    except (OSError, ValueError, csv.Error) as error:
+        raise ValueError(f"{path}: is no table ({error}); {files.REMAKE}") from None
+    short = pd.Series([len(row) != len(head) for row in rows], dtype=bool)
+    _refuse(path, short, f"has not {len(head)} fields")  # pandas would fill them up
+    table = pd.DataFrame(rows, columns=head, dtype=str)
     if missing := [name for name in columns if name not in table]:
         raise ValueError(f"{path}: has no column `{missing[0]}`; {files.REMAKE}")
     numbers = {name: _numbers(path, table[name]) for name in NUMBERS if name in table}

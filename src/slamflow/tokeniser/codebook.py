@@ -126,12 +126,10 @@ def check(origin: Origin, path: Path, hubert: str | None, dimension: int | None 
 
 
 def _open(path: Path) -> tuple[np.ndarray, Origin]:
+    weights.check(path)
     try:
-        weights.check(path)
         with safe_open(path, framework="numpy") as file:
             origin = Origin(**json.loads((file.metadata() or {})[ORIGIN]))
             return file.get_tensor("centroids"), origin
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: no such file") from None
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: is no codebook ({error}); {files.REMAKE}") from None

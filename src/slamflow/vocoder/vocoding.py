@@ -36,6 +36,7 @@ def load(folder: Path, codebook: Path | None = None, device: str = "cpu") -> Any
         described = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
         kind = KINDS[described["model_type"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
+        pretrained.check(Path(folder))
         raise ValueError(
             f"{folder}: holds no vocoder ({error!r}); a released one is converted first"
         ) from None
