@@ -64,6 +64,7 @@ def train(task: Task, training: Mapping[str, Any], place: Place, state: runstate
     if place.rank == 0 and not whole:
         stopping.answer(state.folder, history.step, steps)
     elif place.rank == 0:
+        state.check()
         task.export(engine.module.eval(), history.table())
     engine.close()
 
