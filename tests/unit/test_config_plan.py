@@ -193,3 +193,25 @@ def test_code_edited_while_jobs_run_is_seen(
     script.write_text("print(22)\n")
     now[0] += 1
     assert code(SimpleNamespace()) != before
+
+
+def test_estimates_are_for_the_plan_alone() -> None:
+    text = """
+    downloads: {libri-light: {archives: [{url: 'https://dl.fbaipublicfiles.com/librilight/data/large.tar',
+      checksum: 'md5:4dfbac018f50b99797ece101fc9f0c30', gigabytes: 1}]}}
+    corpora: {libri-light: {source: {hours: 1, items: 1}}}
+    tokenisers: {slam: {units_a_second: 1, gigaflops: 1}}
+    models: {slam-pretrained: {twist: {parameters: 1}}}
+    """
+    plans = [
+        Plan(load(ROOT, {"recipe": "slam", **overrides}), ROOT)
+        for overrides in ({}, yaml.safe_load(text))
+    ]
+    names = {"download": "libri-light", "corpus": "libri-light", "tokeniser": "slam"}
+    wildcards = SimpleNamespace(model="slam-pretrained", **names)
+    stages = ["fetch_download", "list_source", "cut_audio", "extract_units", "convert_codebook"]
+    stages += ["pretrain_model", "collect_scores", "write_plan"]
+    one, other = ([plan.block(stage)(wildcards) for stage in stages] for plan in plans)
+    assert [stage for stage, a, b in zip(stages, one, other, strict=True) if a != b] == [
+        "write_plan"
+    ]
