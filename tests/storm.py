@@ -17,8 +17,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "workflow"))
 
+from comparing import differences
 from running import TARGET, copy_checkout, run_snakemake
-from storming import Storm, differences, rage
+from storming import Storm, rage
 
 
 def main() -> None:

@@ -15,11 +15,9 @@ from typing import IO
 
 import yaml
 from disturbing import CONFIG
-from observing import processes, remaining, stamps, weights
-from running import TARGET, environment, run_snakemake, snakemake_command
+from observing import processes, remaining
+from running import TARGET, environment, snakemake_command
 
-TABLES = ("eval.tsv", "comparisons.tsv")
-LEFTOVERS = (".tmp", ".removed", ".writing")
 LOCKED = "Directory cannot be locked"  # Snakemake's words, and README's
 
 PATIENCE = 1200.0  # seconds for a call that is not killed
@@ -91,29 +89,6 @@ def rage(storm: Storm, folder: Path) -> None:
             pass
         left = remaining(folder)
     storm.faults += [f"{folder}: still runs: {' '.join(command)}" for command in left.values()]
-
-
-def differences(folder: Path, undisturbed: Path) -> list[str]:
-    """In what a finished run differs from the undisturbed one, and what it left behind."""
-    found = []
-    for table in TABLES:
-        path = folder / "results" / table
-        same = path.exists() and path.read_bytes() == (undisturbed / "results" / table).read_bytes()
-        found += [] if same else [f"{table} differs"]
-    made, wanted = weights(folder), weights(undisturbed)
-    assert wanted
-    found += [f"{path} differs" for path in wanted if made.get(path) != wanted[path]]
-    found += [f"{path} should not be there" for path in made.keys() - wanted.keys()]
-    for path in (folder / "results").rglob("*"):
-        if path.name.endswith(LEFTOVERS) or path.match("results/state/*/*/checkpoints"):
-            found.append(f"{path.relative_to(folder)} is left over")
-    before = stamps(folder)
-    plan = run_snakemake([TARGET, "-n"], folder)
-    found += [] if "Nothing to be done" in plan.stdout else [f"more to do: {plan.stdout}"]
-    found += [
-        f"{path} was written after the end" for path in stamps(folder).items() - before.items()
-    ]
-    return found
 
 
 @contextlib.contextmanager

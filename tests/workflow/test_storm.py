@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from comparing import differences
 from running import copy_checkout
-from storming import Storm, differences, rage
+from storming import Storm, rage
 
 KILLS = 5
 
