@@ -3,7 +3,6 @@
 import contextlib
 import os
 import random
-import re
 import select
 import signal
 import subprocess
@@ -17,6 +16,7 @@ import yaml
 from disturbing import CONFIG
 from observing import processes, remaining
 from running import TARGET, environment, snakemake_command
+from victims import job_of, kind_of
 
 LOCKED = "Directory cannot be locked"  # Snakemake's words, and README's
 
@@ -31,7 +31,7 @@ class Killed:
         start: of which call of Snakemake, counted from 1.
         seconds: since the start of this call.
         moment: what was waited for: see `_moment`.
-        kind: see `_kind`.
+        kind: see `victims.kind_of`.
         job: what the process worked for, if it is known.
         beside: the other processes that ran, by kind and job.
     """
@@ -180,7 +180,7 @@ def _moment(storm: Storm, folder: Path, call: "subprocess.Popen[bytes]", began: 
 def _kill(storm: Storm, folder: Path, moment: str, began: float) -> None:
     """Kill a process of the run: a random one of a random kind."""
     found = processes(folder)
-    kinds = {pid: _kind(pid, found) for pid in found}
+    kinds = {pid: kind_of(pid, found) for pid in found}
     if not kinds:
         return
     kind = storm.dice.choice(sorted(set(kinds.values())))
@@ -193,37 +193,8 @@ def _kill(storm: Storm, folder: Path, moment: str, began: float) -> None:
         os.close(handle)
     except ProcessLookupError:
         return
-    beside = [f"{kinds[pid]} {_job(found[pid])}".strip() for pid in kinds if pid != victim]
+    beside = [f"{kinds[pid]} {job_of(found[pid])}".strip() for pid in kinds if pid != victim]
     seconds = time.monotonic() - began
-    made = Killed(storm.starts, seconds, moment, kind, _job(found[victim]), tuple(beside))
+    made = Killed(storm.starts, seconds, moment, kind, job_of(found[victim]), tuple(beside))
     storm.killed.append(made)
     storm.say(f"kill {len(storm.killed)}: {made}")
-
-
-def _kind(pid: int, found: dict[int, list[str]]) -> str:
-    """What a process of a run is: `snakemake`, a job's `shell`, its `script`, and so on."""
-    command = found[pid]
-    if any(part.endswith("/snakemake") for part in command[:2]):
-        return "snakemake"
-    if "slamflow.training.rank" in command:
-        return "launcher" if "deepspeed.launcher.launch" in command else "rank"
-    if command and Path(command[0]).name in ("bash", "sh"):
-        return "shell"
-    forked = command == found.get(_parent(pid))
-    scripts = command[1:2] and command[1].startswith("workflow_scripts/")
-    return "script" if scripts and not forked else "worker"
-
-
-def _parent(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return 0
-
-
-def _job(command: list[str]) -> str:
-    text = " ".join(command)
-    found = re.search(r"results/state/(\w+/[\w-]+)", text) or re.search(
-        r"workflow_scripts/(\w+)\.py", text
-    )
-    return found[1] if found else ""
