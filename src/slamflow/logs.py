@@ -17,6 +17,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from unicodedata import category
 
 from slamflow import disks, orphans
 
@@ -69,16 +70,30 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
+def plain(text: str) -> str:
+    """A text with its control characters, but for ends of lines, as Python writes them.
+
+    File names and what servers answer may hold any, and terminals obey some.
+    """
+    return "".join(
+        each.encode("unicode_escape").decode()
+        if each != "\n" and category(each)[0] == "C"
+        else each
+        for each in text
+    )
+
+
 def info(text: str) -> None:
     """A line with the time of day in the log; ranks other than 0 are named."""
     rank = os.environ.get("RANK", "0")
     speaker = "" if rank == "0" else f"rank {rank}: "
     _flush()
-    _write(2, f"{time.strftime('%H:%M:%S')} {speaker}{text}")
+    _write(2, f"{time.strftime('%H:%M:%S')} {speaker}{plain(text)}")
 
 
 def say(line: str) -> None:
-    """A line in the log and on the terminal."""
+    """A line, or several, in the log and on the terminal."""
+    line = plain(line)
     _flush()
     _write(2, line)
     if address := os.environ.get(TERMINAL):

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from slamflow import logs
 from slamflow.config.checks import Problem, problems
 from slamflow.config.expanding import expand
 from slamflow.config.fields import tag
@@ -40,7 +41,7 @@ def load(root: Path, command_line: dict[str, Any]) -> Config:
 def _refuse(merged: Merged, found: Iterable[Problem]) -> None:
     lines = list(dict.fromkeys(_lines(merged, list(found))))
     if lines:
-        raise ValueError("\n".join(lines)) from None
+        raise ValueError("\n".join(map(logs.plain, lines))) from None
 
 
 def _lines(merged: Merged, found: list[Problem]) -> Iterator[str]:

@@ -6,6 +6,8 @@ from typing import Any
 
 import yaml
 
+MOST = 100_000  # values of a file, with what its aliases stand for
+
 
 def read_yaml(path: Path, root: Path) -> dict[str, Any]:
     """The mapping in a YAML file.
@@ -15,12 +17,14 @@ def read_yaml(path: Path, root: Path) -> dict[str, Any]:
     """
     shown = path.relative_to(root) if path.is_relative_to(root) else path
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
+        content = _load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ValueError(f"{shown}: no such file") from None
     except UnicodeDecodeError as error:
         raise ValueError(f"{shown}: not UTF-8 ({error.reason}); convert the file") from None
-    except yaml.YAMLError as error:
+    except RecursionError:
+        raise ValueError(f"{shown}: is nested too deeply") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: of a day that is in no calendar
         raise ValueError(f"{shown}: {' '.join(str(error).split())}") from None
     if content is None:
         return {}
@@ -39,6 +43,31 @@ def closest(word: Any, choices: Any) -> str:
     """` Did you mean …?`, or nothing where no choice is close."""
     found = difflib.get_close_matches(str(word), [str(choice) for choice in choices], 1)
     return f" Did you mean {found[0]}?" if found else ""
+
+
+def _load(text: str) -> Any:
+    loader = _UniqueKeys(text)
+    try:
+        node = loader.get_single_node()
+        if _size(node, {}) > MOST:
+            raise ValueError(f"its aliases stand for more than {MOST} values")
+        return None if node is None else loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _size(node: yaml.Node | None, known: dict[int, int]) -> int:
+    """How many values a node stands for, each alias for all that its anchor holds."""
+    if id(node) not in known:
+        known[id(node)] = MOST + 1  # of one that holds itself
+        inner = getattr(node, "value", None)
+        parts = inner if isinstance(inner, list) else []  # pairs, of a mapping
+        known[id(node)] = 1 + sum(
+            _size(each, known)
+            for part in parts
+            for each in (part if isinstance(part, tuple) else (part,))
+        )
+    return known[id(node)]
 
 
 class _UniqueKeys(yaml.SafeLoader):
