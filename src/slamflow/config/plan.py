@@ -126,7 +126,7 @@ class Plan(SpokenInputs):
         path = self.root / RESULTS / "run_config.yaml"
         path.parent.mkdir(exist_ok=True)
         content = yaml.safe_dump(self.config.model_dump(mode="json"), sort_keys=False)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        temporary = path.with_name(f".{path.name}.tmp")  # that of a killed run is written over
         try:
             temporary.write_text(content, encoding="utf-8")
             os.replace(temporary, path)
