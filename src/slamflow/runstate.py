@@ -64,7 +64,7 @@ class RunState(Checkpoints):
             )
             self._identify()
         except BaseException:
-            self.ownership.release()
+            self.release()
             raise
         orphans.outlive_snakemake()
         return self
@@ -75,8 +75,13 @@ class RunState(Checkpoints):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        assert self.ownership
-        self.ownership.release()
+        self.release()
+
+    def release(self) -> None:
+        """Let another copy begin: from now on nothing may be written. Leaving `with` does it."""
+        if self.ownership:
+            self.ownership.release()
+        self.ownership = None
 
     def origin(self) -> dict[str, Any]:
         """What the job is made from: `code` (its digest) and `inputs` (path -> SHA-256)."""

@@ -75,6 +75,30 @@ def test_a_signal_to_the_job_alone(
     assert weights(tmp_path) == unbroken
 
 
+@pytest.mark.slow
+def test_the_next_may_begin_before_slurm_has_ended_it(
+    packed: Path,
+    unbroken: dict[str, bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as slurm:
+        slurm.setenv("SLURM_JOB_ID", "1")
+        job = training(tmp_path, packed)
+    job.send_signal(signal.SIGTERM)
+    log, end = tmp_path / "log.txt", time.monotonic() + 60
+    while "waits for Slurm to end the job" not in log.read_text():
+        assert job.poll() is None and time.monotonic() < end
+        time.sleep(0.02)
+    following = training(tmp_path, packed)
+    job.send_signal(signal.SIGTERM)
+    assert following.communicate(timeout=60)[1] is not None and following.returncode == 0
+    assert weights(tmp_path) == unbroken
+    assert job.poll() is None
+    job.kill()
+    job.communicate()
+
+
 def test_a_signal_to_all_processes(packed: Path, tmp_path: Path) -> None:
     job = training(tmp_path, packed, ranks=2)
     tree = [psutil.Process(job.pid), *psutil.Process(job.pid).children(recursive=True)]

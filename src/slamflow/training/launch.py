@@ -109,7 +109,7 @@ def _launch(
                 # on which a launcher ends its ranks, and srun those of all nodes
                 process.send_signal(signal.SIGINT if nodes == 1 else signal.SIGTERM)
                 raise
-        stopping.end(state.folder, label, latest[0] if latest else 0)
+        stopping.end(state, label, latest[0] if latest else 0)
     logs.info(f"the ranks ended after {time.monotonic() - started:.1f} s")
     if status:
         raise _failure(error, label, status)

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from slamflow import files, logs
+from slamflow import files, logs, runstate
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)  # of preemption, and of a time limit that is near
 STOP = "stop.json"  # in the state folder: the signal
@@ -86,17 +86,18 @@ def answer(folder: Path, step: int, steps: int) -> None:
     files.write_json({"step": step, "steps": steps}, folder / STOPPED)
 
 
-def end(folder: Path, label: str, first: int) -> None:
+def end(state: runstate.RunState, label: str, first: int) -> None:
     """End the job if its ranks have stopped; before a time limit, Slurm queues it again.
 
     Args:
-        folder: the state folder.
+        state: released, if Slurm ends the job: the next one may begin before.
         label: the stage's name.
         first: the step that the ranks began after.
 
     Raises:
         InterruptedError: they have stopped.
     """
+    folder = state.folder
     if not (folder / STOPPED).exists():
         return
     found = json.loads((folder / STOPPED).read_text(encoding="utf-8"))
@@ -108,12 +109,15 @@ def end(folder: Path, label: str, first: int) -> None:
     slurm = os.environ.get("SLURM_JOB_ID")
     if slurm is None:
         raise InterruptedError(f"{stopped}; the same command goes on from there")
+    if number == signal.SIGUSR1 and found["step"] == first:
+        raise InterruptedError(
+            f"{stopped}, which is not one more than before: the time limit is too short;"
+            " raise the rule's `runtime`"
+        )
+    for each in SIGNALS:  # the folder is no longer its own
+        signal.signal(each, signal.SIG_IGN)
+    state.release()
     if number == signal.SIGUSR1:
-        if found["step"] == first:
-            raise InterruptedError(
-                f"{stopped}, which is not one more than before: the time limit is too short;"
-                " raise the rule's `runtime`"
-            )
         _requeue(slurm, stopped)
     _wait_for_the_end(stopped)
 
