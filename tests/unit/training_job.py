@@ -82,10 +82,17 @@ def write_packed(folder: Path, count: int, held_out: float = 0.0) -> Path:
     return folder / "packed.parquet"
 
 
-def start(call: str, folder: Path, machine: dict[str, Any], **arguments: Any) -> subprocess.Popen:
+def start(
+    call: str,
+    folder: Path,
+    machine: dict[str, Any],
+    before: Sequence[str] = (),
+    **arguments: Any,
+) -> subprocess.Popen:
     """Start a job as a workflow script would: `call` is `module:function`.
 
-    Its state, model and log lie in `folder`; `arguments` are the function's, paths as Path.
+    Its state, model and log lie in `folder`; `arguments` are the function's, paths as Path;
+    `before` is a command that runs the command behind it.
     """
     paths = {name: str(value) for name, value in arguments.items() if isinstance(value, Path)}
     plain = {name: value for name, value in arguments.items() if name not in paths}
@@ -93,7 +100,7 @@ def start(call: str, folder: Path, machine: dict[str, Any], **arguments: Any) ->
     spec["machine"] = {"threads": 1, "device": "cpu", **machine}
     source = str(Path(files.__file__).parents[1])
     return subprocess.Popen(
-        [sys.executable, __file__, json.dumps(spec)],
+        [*before, sys.executable, __file__, json.dumps(spec)],
         env={**os.environ, "PYTHONPATH": source},
         stderr=subprocess.PIPE,
         text=True,
