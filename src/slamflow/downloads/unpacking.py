@@ -16,17 +16,22 @@ from typing import IO, Any, Self
 
 from slamflow import logs
 from slamflow.downloads import space
+from slamflow.downloads.metered import HEADERS, Metered
 
 WEIGHTS = (".pt", ".pth", ".bin", ".ckpt")  # of PyTorch's files, which are zip archives inside
 SUFFIXES = (".tar", ".zip", ".tgz", ".tbz", ".tbz2", ".txz")  # of archives, and `.tar.*`
 CHUNK = 1 << 20  # bytes
+REST = 64 << 20  # bytes after the end of a tar, which is filled up to 10 kB or so
 
 _OPENERS: dict[bytes, Callable[[IO[bytes]], Any]] = {
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,
     b"\xfd7zXZ\x00": lzma.open,
 }
-_DAMAGED = (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError, KeyError)
+_DAMAGED = (
+    *(tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error),
+    *(EOFError, KeyError, IndexError),
+)
 
 
 class Unsafe(Exception):
@@ -152,8 +157,9 @@ class _Member(tarfile.TarInfo):
 def _tar(file: IO[bytes], folder: Path, strip: int) -> Iterator[str]:
     """Unpack a tar, yielding the names of the members that are done."""
     with _unpressed(file) as stream:
-        with tarfile.open(fileobj=stream, mode="r:", tarinfo=_Member) as tar:
-            while (member := tar.next()) is not None:
+        metered: Any = Metered(stream)
+        with tarfile.open(fileobj=metered, mode="r:", tarinfo=_Member) as tar:
+            while (member := _next(tar, metered)) is not None:
                 tar.members.clear()  # type: ignore[attr-defined]  # millions fill the memory
                 path = inside(member.name, strip)
                 if path is None:
@@ -178,8 +184,18 @@ def _tar(file: IO[bytes], folder: Path, strip: int) -> Iterator[str]:
                 except tarfile.FilterError as error:
                     raise Unsafe(f"{shown}: {error}") from None
                 yield shown
-        while stream.read(CHUNK):  # the checksum of what was packed comes last
-            pass
+        rest = 0
+        while portion := stream.read(CHUNK):  # the checksum of what was packed comes last
+            rest += len(portion)
+            if rest > REST:
+                raise Unsafe(f"more than {REST >> 20} MB follow its end")
+
+
+def _next(tar: tarfile.TarFile, metered: Metered) -> tarfile.TarInfo | None:
+    metered.left = HEADERS
+    member = tar.next()
+    metered.left = None
+    return member
 
 
 def _zip(file: IO[bytes], folder: Path, strip: int) -> Iterator[str]:
