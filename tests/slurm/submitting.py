@@ -20,7 +20,7 @@ PARTITIONS = {"cpu": {"max_threads": 32}, "gpu": {"max_threads": 32, "max_gpu": 
 
 Found = TypeVar("Found")
 
-PATIENCE = 600.0  # seconds for one event; on an idle machine the slowest takes half a minute
+PATIENCE = 3000.0  # seconds for one event; on an idle machine `crumb` takes some five minutes
 # The first look at a job is after so many seconds, and each in vain puts off the next by ten.
 LOOK = "--slurm-init-seconds-before-status-checks"
 
