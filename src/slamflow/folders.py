@@ -35,7 +35,7 @@ def locked(path: Path, mode: int, holder: str) -> int:
     except OSError as error:
         os.close(descriptor)
         raise ValueError(
-            f"{path}: cannot be locked ({error.strerror}); put results/ on a file system with flock"
+            f"{path}: cannot be locked ({error.strerror}); put it on a file system with flock"
         ) from None
     own(descriptor)
     return descriptor
@@ -77,7 +77,12 @@ def remove(path: Path) -> None:
     if not path.exists():
         return
     doomed = path.with_name(f".{path.name.lstrip('.')}.{os.getpid()}.removed")
-    os.replace(path, doomed)
+    try:
+        os.replace(path, doomed)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        doomed = path  # a folder in a lower layer of an overlay, as in a container's image
     if doomed.is_dir():
         shutil.rmtree(doomed)
     else:

@@ -16,7 +16,7 @@ import transformers
 from safetensors.torch import save_file
 from small_disks import remount, small_disk
 
-from slamflow import disks, files, logs
+from slamflow import disks, files, folders, logs
 from slamflow.runstate import RunState
 from slamflow.training import artefacts
 
@@ -115,6 +115,24 @@ def test_a_model_that_does_not_fit_leaves_nothing(disk: Path) -> None:
     assert logs.describe(caught.value).startswith(wanted)
     assert not [*(disk / "model").glob(".*")]
     assert not (disk / "model" / "model.safetensors").exists()
+
+
+def test_a_folder_of_a_container_s_image_can_be_removed(disk: Path) -> None:
+    for name in ("lower/state/checkpoints/1", "upper", "work", "merged"):
+        (disk / name).mkdir(parents=True)
+    (disk / "lower/state/checkpoints/1/weights").touch()
+    layers = ",".join(f"{name}dir={disk / name}" for name in ("lower", "upper", "work"))
+    command = ["mount", "-t", "overlay", "-o", layers, "overlay", str(disk / "merged")]
+    if subprocess.run(command).returncode:
+        pytest.skip("no overlay can be mounted here")
+    try:
+        checkpoints = disk / "merged/state/checkpoints"
+        with pytest.raises(OSError, match="cross-device"):
+            checkpoints.rename(checkpoints.with_name("other"))
+        folders.remove(checkpoints)
+        assert [*checkpoints.parent.iterdir()] == []
+    finally:
+        subprocess.run(["umount", str(disk / "merged")], check=True)
 
 
 def capture(log: Path, code: str) -> "subprocess.CompletedProcess[str]":

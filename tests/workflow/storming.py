@@ -153,28 +153,37 @@ def _moment(storm: Storm, folder: Path, call: "subprocess.Popen[bytes]", began: 
 
     Returns:
         `clock`: any time; `begin`: the first seconds; `job`: a job has begun or ended; `writing`:
-        a file is half-written.
+        a file is half-written; `training`: a rank has begun some seconds ago.
     """
-    moment = storm.dice.choice(("clock", "clock", "begin", "job", "writing"))
-    time_of_it = storm.dice.uniform(0, 3 if moment == "begin" else storm.latest)
-    incomplete = folder / ".snakemake" / "incomplete"
-    jobs: list[str] | None = None
+    moment = storm.dice.choice(("clock", "clock", "begin", "job", "writing", "training"))
+    most = {"begin": 3.0, "training": 0.0}.get(moment, storm.latest)
+    not_before = storm.dice.uniform(0, most)
+    before = _jobs(folder)
     while call.poll() is None:
-        if time.monotonic() - began < time_of_it:
-            time.sleep(0.01)
+        time.sleep(0.01)
+        if time.monotonic() - began < not_before:
+            before = _jobs(folder)
             continue
         if moment in ("clock", "begin"):
             break
+        if moment == "job" and _jobs(folder) != before:
+            time.sleep(storm.dice.uniform(0, 0.1))
+            break
         if moment == "writing" and any((folder / "results").glob("**/.*.tmp")):
             break
-        if moment == "job":
-            now = sorted(os.listdir(incomplete)) if incomplete.exists() else []
-            if jobs is not None and now != jobs:
-                time.sleep(storm.dice.uniform(0, 0.1))
+        if moment == "training":
+            found = processes(folder)
+            if "rank" in [kind_of(pid, found) for pid in found]:
+                time.sleep(storm.dice.uniform(0, 6))
                 break
-            jobs = now
-        time.sleep(0.005)
+            time.sleep(0.2)
     return moment
+
+
+def _jobs(folder: Path) -> set[str]:
+    """Snakemake's notes of the jobs that have begun and not ended."""
+    notes = folder / ".snakemake" / "incomplete"
+    return set(os.listdir(notes)) if notes.exists() else set()
 
 
 def _kill(storm: Storm, folder: Path, moment: str, began: float) -> None:
