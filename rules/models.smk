@@ -98,7 +98,7 @@ rule pretrain_model:
         mem_mb=lambda w, input: 5000
         + plan.ranks("models")(w)
         * (3000 + 3 * megabytes(input.packed, *input.initial)),
-        runtime=2880,
+        runtime=1440,  # many a cluster's longest; it goes on in its next job
         gpu=plan.gpus("models"),
         nodes=plan.nodes("models"),
         tasks=plan.tasks("models"),

@@ -30,7 +30,7 @@ rule train_vocoder:
     threads: 8
     resources:
         mem_mb=6000,
-        runtime=2880,
+        runtime=1440,  # many a cluster's longest; it goes on in its next job
         gpu=plan.gpus("vocoders"),
         nodes=plan.nodes("vocoders"),
         tasks=plan.tasks("vocoders"),

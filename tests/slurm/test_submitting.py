@@ -72,7 +72,7 @@ def test_a_training_asks_for_its_gpus_memory_time_and_partition(
     assert asked["TresPerJob"] in ("gres:gpu:2", "gres/gpu:2")
     assert asked["MinMemoryNode"] == "11000M"
     assert asked["CPUs/Task"] == "8"
-    assert asked["TimeLimit"] == "2-00:00:00"
+    assert asked["TimeLimit"] == "1-00:00:00"
     assert asked["Requeue"] == "1"
     assert asked["WorkDir"] == str(folder)
 
