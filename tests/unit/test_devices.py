@@ -124,18 +124,21 @@ def test_a_crash_frees_it(start: Start) -> None:
 
 
 def test_all_or_none(start: Start) -> None:
-    """Who waits for two does not hold up the one that could go on with one."""
-    first = start(2)
-    assert said(first) == "0,1"
-    second = start(2)
+    """Who waits for three does not hold up the one that could go on with one."""
+    first = start(1, seen="1")
+    assert said(first) == "1"
+    second = start(3)
     found = told(second)
-    assert found.startswith("waiting for 2 GPUs (0: process ") and "2: " not in found
+    assert found.startswith("waiting for 3 GPUs (1: process ") and "2: " not in found
     time.sleep(0.2)
-    third = start(1)
-    assert said(third) == "2"
-    release(third)
+    third = start(2)
+    assert said(third) == "0,2"
     release(first)
-    assert said(second) == "0,1"
+    fourth = start(1)
+    assert said(fourth) == "1"
+    release(third)
+    release(fourth)
+    assert said(second) == "0,1,2"
 
 
 def test_never_two_on_one(start: Start, tmp_path: Path) -> None:

@@ -50,9 +50,11 @@ def fetch(name: str, config: Mapping[str, Any], machine: Mapping[str, Any], labe
         machine.get("connections", 4),
         retrying.Patience(machine.get("retries", 7), machine.get("retry_wait", 1.0)),
     )
-    if (folder / RECORD).exists() and not os.access(downloads, os.W_OK):
+    lock = downloads / f".{name}.lock"
+    closed = not os.access(lock if lock.exists() else downloads, os.W_OK)
+    if closed and (folder / RECORD).exists():  # it is there, and cannot be changed from here
         return _table(name, _adopted(folder, config, place))
-    ownership = lease.Lease(downloads / f".{name}.lock", "another job that fetches this download")
+    ownership = lease.Lease(lock, "another job that fetches this download")
     place = dataclasses.replace(place, check=ownership.check)
     try:
         if place.before.exists() and not folder.exists():  # killed between two renames
