@@ -1,5 +1,6 @@
 """Models from a download, a folder or the Hugging Face hub: safetensors only, no remote code."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -85,6 +86,7 @@ def load(
     logging.disable_progress_bar()
     name = name or kind.__name__
     check(folder)
+    _refuse_code(folder)
     try:
         model, report = kind.from_pretrained(
             folder,
@@ -122,6 +124,41 @@ def check(folder: Path) -> None:
     """
     for path in sorted(folder.glob("*.safetensors")):
         weights.check(path)
+
+
+def _refuse_code(folder: Path) -> None:
+    """Refuse what transformers would fetch or unpickle besides, if it were asked to.
+
+    Raises:
+        ValueError: weights in parts that are no safetensors of this folder, an adapter, or
+            attention by code of the hub.
+    """
+    if (folder / "adapter_config.json").exists():
+        raise ValueError(f"{folder}: is an adapter; merge it into its model and give that")
+    parts = _json(folder / "model.safetensors.index.json").get("weight_map")
+    for name in parts.values() if isinstance(parts, dict) else ():
+        if not re.fullmatch(r"[\w.-]+\.safetensors", str(name)):
+            raise ValueError(
+                f"{folder / 'model.safetensors.index.json'}: names {str(name)!r}, and only"
+                " safetensors beside it are opened; fetch the model anew, or save it anew"
+            )
+    config = _json(folder / "config.json")
+    for each in (config, *(value for value in config.values() if isinstance(value, dict))):
+        for key, value in each.items():
+            if key.endswith("attn_implementation") and "/" in str(value):
+                raise ValueError(
+                    f"{folder / 'config.json'}: {key} asks for code ({value!r}), and none is run;"
+                    " remove this key"
+                )
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; an empty one if there is none, as others will say."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def reason(error: BaseException) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+MERGE = "tag:yaml.org,2002:merge"  # of the key `<<`
 MOST = 100_000  # values of a file, with what its aliases stand for
 
 
@@ -77,6 +78,8 @@ class _UniqueKeys(yaml.SafeLoader):
 def _construct_mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: set[Any] = set()
     for key_node, _ in node.value:
+        if key_node.tag == MERGE:
+            continue
         key = loader.construct_object(key_node)
         if isinstance(key, list | dict):
             problem = f"a key is {kind(key)}"
