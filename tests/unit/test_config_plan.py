@@ -156,6 +156,16 @@ def resources(plan: Plan) -> dict[str, int | str]:
     return {name: found("models")(slm) for name, found in kinds.items()}
 
 
+@pytest.mark.parametrize(("visible", "gpus"), [("0", 1), ("GPU-1a", 1), ("", 0)])
+def test_a_job_asks_for_a_gpu_where_one_may_be_used(
+    visible: str, gpus: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    slm = SimpleNamespace(model="slm")
+    assert plan("auto").gpus()(slm) == gpus
+    assert plan("cuda").gpus()(slm) == 1
+
+
 def test_training_has_as_many_ranks_as_gpus_were_granted() -> None:
     """Snakemake caps what a rule asks for by what the profile lends."""
     slm = SimpleNamespace(model="slm")

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from slamflow import provenance
+from slamflow import devices, provenance
 from slamflow.config import blocks
 from slamflow.config.fields import machine_of
 from slamflow.config.inputs import RESULTS
@@ -94,7 +94,7 @@ class Plan(SpokenInputs):
 
     def _has_gpus(self) -> bool:
         device = self.config.device
-        return device == "cuda" or (device == "auto" and Path("/dev/nvidia0").exists())
+        return device == "cuda" or (device == "auto" and bool(devices.visible()))
 
     def _training(self, wildcards: Any, section: str) -> Any:
         return getattr(self.config, section)[_named(wildcards, section)].training
