@@ -59,6 +59,9 @@ def test_twice_the_hours_take_twice_as_long() -> None:
     assert whole.loc["extract_units", "gpu_hours"] == 2 * half.loc["extract_units", "gpu_hours"]
     assert whole.loc["pretrain_model"].equals(half.loc["pretrain_model"])  # by its steps
     assert "align_model" not in whole.index
+    shards = {"corpora": {"libri-light": {"source": {"hours": 60_000, "shards": 1000}}}}
+    parts = plan(config("slam", shards), *SLAM)
+    assert parts.loc["extract_units", "gpu_hours"] == half.loc["extract_units", "gpu_hours"]
 
 
 def test_the_papers_training_takes_the_papers_day() -> None:
@@ -144,11 +147,23 @@ def test_every_stage_has_its_place_in_the_plan() -> None:
     assert found - {"write_plan"} == set(growth.GROWS)
 
 
-def test_a_damaged_table_of_rates_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("found", "written", "said"),
+    [
+        (b"\t0\t", b"\tmany\t", "line 2: seconds_a_job is 'many'"),
+        (b"\t0\t", b"\t-1\t", "line 2: seconds_a_job is '-1'"),
+        (b"\t0\t", b"\tnan\t", "line 2: seconds_a_job is 'nan'"),
+        (b"seconds_a_job", b"start", "has no column seconds_a_job"),
+        (b"rule", b"\xff\xfe", "no table"),
+        (b"", None, "no table"),
+    ],
+    ids=["word", "negative", "nan", "column", "bytes", "empty"],
+)
+def test_a_damaged_table_of_rates_is_named(
+    found: bytes, written: bytes | None, said: str, tmp_path: Path
+) -> None:
     path = tmp_path / "rates.tsv"
-    path.write_text(TABLES["rates"].read_text().replace("\t0\t", "\tmany\t", 1))
-    with pytest.raises(ValueError, match=r"rates\.tsv: line 2: .*many"):
-        rates.rates(path)
-    path.write_text("rule\tengine\n")
-    with pytest.raises(ValueError, match=r"rates\.tsv: has no column unit"):
+    whole = TABLES["rates"].read_bytes()
+    path.write_bytes(whole.replace(found, written, 1) if written else b"")
+    with pytest.raises(ValueError, match=rf"rates\.tsv: {said}.*speed/rates\.py"):
         rates.rates(path)

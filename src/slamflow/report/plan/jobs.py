@@ -1,7 +1,6 @@
 """The jobs of a config, as Snakemake itself plans them."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -35,21 +34,19 @@ def jobs(target: str, given: Mapping[str, Any], cores: int | None = None) -> lis
         ValueError: Snakemake refuses; its own words.
     """
     command = [sys.executable, "-m", "snakemake", target, "-n", "--forceall", "--nocolor"]
-    command += ["--workflow-profile", "none", "--quiet", "host"]
+    command += ["--profile", "none", "--workflow-profile", "none", "--quiet", "host"]
     command += ["--cores", str(cores)] if cores else []
-    surrounding = {name: value for name, value in os.environ.items() if name != "SNAKEMAKE_PROFILE"}
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
         json.dump(given, file)
         file.flush()
         done = subprocess.run(
             [*command, "--configfile", file.name],
-            env=surrounding,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
         )
     if done.returncode:
-        said = (done.stderr + done.stdout).strip()
+        said = (done.stdout + done.stderr).strip().rsplit("\n\n", 1)[-1]
         raise ValueError(f"the jobs of {target} cannot be planned: {said}")
     return [_job(*found) for found in re.findall(_BLOCK, done.stdout + done.stderr, re.MULTILINE)]
 

@@ -14,6 +14,8 @@ RATES |= {"recipe": str, "machine": str, "date": str, "commit": str}
 YIELDS = {"makes": str, "of": str, "amount": float, "recipe": str, "date": str}
 GPUS = {"rule": str, "unit": str, "seconds": float, "gpu": str, "source": str}
 
+REPAIR = "restore it, or make it anew by speed/rates.py"
+
 
 @dataclass(frozen=True)
 class Rate:
@@ -81,13 +83,28 @@ def gpus(path: Path) -> dict[str, Gpu]:
 
 
 def _rows(path: Path, columns: Mapping[str, type]) -> list[dict[str, Any]]:
-    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    try:
+        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    except ValueError as error:  # of pandas, too
+        raise ValueError(f"{path}: no table ({error}): {REPAIR}") from None
     if missing := [name for name in columns if name not in table]:
-        raise ValueError(f"{path}: has no column {missing[0]}: make it anew by speed/rates.py")
+        raise ValueError(f"{path}: has no column {missing[0]}: {REPAIR}")
     rows = []
     for line, texts in enumerate(table[list(columns)].to_dict("records"), 2):
-        try:
-            rows.append({name: kind(texts[name]) for name, kind in columns.items()})
-        except ValueError as error:
-            raise ValueError(f"{path}: line {line}: {error}: mend it") from None
+        row = {name: _value(texts[name], kind) for name, kind in columns.items()}
+        if None in row.values():
+            wrong = next(name for name in row if row[name] is None)
+            raise ValueError(f"{path}: line {line}: {wrong} is {texts[wrong]!r}: {REPAIR}")
+        rows.append(row)
     return rows
+
+
+def _value(text: str, kind: type) -> Any:
+    """A text, or a number from 0 on; None for anything else."""
+    if kind is str:
+        return text
+    try:
+        value = kind(text)
+    except ValueError:
+        return None
+    return value if 0 <= value < float("inf") else None
