@@ -117,8 +117,9 @@ class Lease:
         return descriptor
 
     def _write(self, descriptor: int) -> None:
-        # The count comes last and only grows: nothing of a longer content is ever left behind it.
-        os.pwrite(descriptor, json.dumps({**self.facts, "count": self.count}).encode(), 0)
+        # Always as long: who reads in the middle of it finds an older or a newer count.
+        content = json.dumps({**self.facts, "count": f"{self.count:012}"})
+        os.pwrite(descriptor, content.encode(), 0)
         os.fsync(descriptor)
 
     def _renewing(self) -> None:

@@ -4,6 +4,7 @@ A host is a UTS namespace, and the lock is taken from the sight of the next one 
 whoever locks the name from then on locks another file.
 """
 
+import functools
 import os
 import signal
 import subprocess
@@ -60,6 +61,7 @@ Process = subprocess.Popen[str]
 Start = Callable[..., Process]
 
 
+@functools.cache
 def other_host() -> list[str]:
     """The command under which a process may change its host's name."""
     for options in (["--uts"], ["--map-root-user", "--uts"]):
