@@ -5,6 +5,7 @@ whoever locks the name from then on locks another file.
 """
 
 import functools
+import json
 import os
 import signal
 import subprocess
@@ -153,6 +154,17 @@ def test_waits_for_the_living_and_takes_over_from_the_dead(start: Start, tmp_pat
     assert time.monotonic() - began > LONG - 0.5  # the last renewal was that long ago at most
     assert said(second) == "owner"
     assert f'"process": {second.pid}' in owner(tmp_path)
+
+
+def test_what_is_read_while_it_is_renewed_can_be_read(start: Start, tmp_path: Path) -> None:
+    """No renewal changes the size, so whatever part of it is new, it is whole."""
+    first = start("one", f"lease.INTERVAL = 0.001\n{OWNER}")
+    size, counts = len(owner(tmp_path)), set()
+    while max(counts, default=0) < 100:
+        content = owner(tmp_path)
+        assert len(content) == size and first.poll() is None
+        counts.add(int(json.loads(content)["count"]))
+    assert len(counts) > 2
 
 
 def test_what_is_released_in_order_is_taken_at_once(start: Start, tmp_path: Path) -> None:
