@@ -159,7 +159,8 @@ def test_waits_for_the_living_and_takes_over_from_the_dead(start: Start, tmp_pat
 def test_what_is_read_while_it_is_renewed_can_be_read(start: Start, tmp_path: Path) -> None:
     """No renewal changes the size, so whatever part of it is new, it is whole."""
     first = start("one", f"lease.INTERVAL = 0.001\n{OWNER}")
-    size, counts = len(owner(tmp_path)), set()
+    size = len(owner(tmp_path))
+    counts: set[int] = set()
     while max(counts, default=0) < 100:
         content = owner(tmp_path)
         assert len(content) == size and first.poll() is None
