@@ -20,7 +20,7 @@ import socket
 import threading
 import time
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from slamflow import disks, folders, logs
 
@@ -148,16 +148,12 @@ def check(path: Path, owner: str | None) -> None:
     For all that writes what an owner alone may write: it may have been suspended, and another
     copy has taken over.
     """
-    if key(path) != owner:
-        _end(path)
-
-
-def _end(path: Path) -> NoReturn:
+    if key(path) == owner:
+        return
     found = _read(path)
     whose = f"{_who(_parsed(found))} has it now" if found is not None else "it is gone"
     logs.say(f"{path}: {whose}, since this copy stood still; it ends, and writes nothing more")
     os.kill(os.getpid(), signal.SIGKILL)
-    raise AssertionError("unreachable")
 
 
 def _silent(path: Path, found: bytes, holder: str) -> bool:
@@ -202,7 +198,6 @@ def _parsed(content: bytes) -> dict[str, Any]:
 
 
 def _who(facts: dict[str, Any]) -> str:
-    if not facts:
-        return "unknown"
     job = f", Slurm job {facts['job']}" if "job" in facts else ""
-    return f"{facts.get('host')}, process {facts.get('process')}{job}, since {facts.get('start')}"
+    place = f"{facts.get('host')}, process {facts.get('process')}{job}, since {facts.get('start')}"
+    return place if facts else "unknown"
