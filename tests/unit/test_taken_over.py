@@ -60,7 +60,7 @@ def test_a_training_that_stands_still(first: list[psutil.Process], tmp_path: Pat
     job, launcher, rank = first
     folder, packed = tmp_path / "run", tmp_path / "packed.parquet"
     step = max(path.name for path in (folder / "state/checkpoints").glob("[0-9]*"))
-    assert int(step) < training_job.TRAINING["budget"]["steps"] - 5
+    assert int(step) < 25  # of 30
     second = start("two", folder, packed)
     end = time.monotonic() + 120
     while '"two"' not in (folder / "state" / "owner.lease").read_text():
