@@ -90,6 +90,8 @@ def _run(results: Path, cores: int) -> Run:
     run.jobs = [
         job for job in run.jobs if all(run.path(it).exists() for it in (job.timing, *job.outputs))
     ]
+    if not run.jobs:
+        raise SystemExit(f"{results}: has no finished job of recipe {recipe} with a timing")
     return run
 
 

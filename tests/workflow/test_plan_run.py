@@ -1,6 +1,9 @@
 """The plan of a recipe: made without data, of a dry run's jobs, and anew when they change."""
 
 import json
+import re
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from running import TARGET, copy_checkout, planned_jobs, run_snakemake
+from running import ROOT, TARGET, copy_checkout, planned_jobs, run_snakemake
 
 PLAN = "results/plan.tsv"
 RECIPE = {"recipe": "pocket_full", "data_root": "/nowhere"}
@@ -67,3 +70,23 @@ def test_what_the_command_line_says_is_planned(planned: Path) -> None:
     table = pd.read_csv(planned / PLAN, sep="\t").set_index("rule")
     assert table.loc["score_benchmark", "jobs"] == 1
     assert "align_model" not in table.index
+
+
+def test_a_run_is_planned_by_its_own_rates(crumb: Path, tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "speed" / "rates.py"), str(crumb / "results")]
+    shown = ""
+    for mode in ([], ["--compare"]):
+        done = subprocess.run(
+            [*command, "--folder", str(tmp_path), *mode], check=True, capture_output=True, text=True
+        )
+        shown = done.stdout
+    cells = [line.strip("| ").split(" | ") for line in shown.splitlines() if "`" in line]
+    ratios = {cell[0].strip("`"): float(cell[4]) for cell in cells}
+    # a line through the jobs of a stage keeps their sum, or nearly so where it may not be negative
+    assert ratios["total"] == pytest.approx(1, abs=0.1)
+    assert ratios["extract_units"] == pytest.approx(1, abs=0.2)
+    sizes = next(cell for cell in cells if cell[0] == "`total`")[5:]
+    assert float(sizes[0]) == pytest.approx(float(sizes[1]), rel=0.02)
+    rates = pd.read_csv(tmp_path / "rates.tsv", sep="\t")
+    assert set(rates["rule"]) == set(ratios) - {"total"}
+    assert re.search(r"crumb, \d+ jobs", shown)
