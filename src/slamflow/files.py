@@ -5,6 +5,7 @@ import glob
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ import pyarrow.parquet as pq
 from slamflow import disks, seals, values
 
 ROW_GROUP = 4096  # rows
+
+ABANDONED = 6 * 3600  # seconds
 
 REMAKE = "delete it and run snakemake again to make it anew"  # what is damaged
 
@@ -32,10 +35,11 @@ def replacing(path: Path) -> Iterator[Path]:
     path = Path(path)
     with disks.writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        host = os.uname().nodename
         for old in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-            if not Path("/proc", old.name.split(".")[-2]).exists():
+            if _abandoned(old, host):
                 old.unlink(missing_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        temporary = path.with_name(f".{path.name}.{host}.{os.getpid()}.tmp")
         try:
             yield temporary
             with temporary.open("rb") as written:
@@ -43,6 +47,20 @@ def replacing(path: Path) -> Iterator[Path]:
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _abandoned(temporary: Path, host: str) -> bool:
+    """Whether the process that a temporary file is of has been killed.
+
+    Of another host that cannot be known, but nobody writes for hours without a byte.
+    """
+    owner, process = temporary.name.split(".")[-3:-1]
+    if owner == host.rpartition(".")[2]:
+        return not Path("/proc", process).exists()
+    try:
+        return time.time() - temporary.stat().st_mtime > ABANDONED
+    except FileNotFoundError:
+        return False
 
 
 def write_table(table: pa.Table, path: Path, schema: pa.Schema) -> None:

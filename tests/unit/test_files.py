@@ -55,12 +55,15 @@ def test_a_kill_leaves_the_old_file(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code, str(path)], env=environment)
     assert done.returncode == -signal.SIGKILL
     assert path.read_text() == "old"
-    living = tmp_path / f".file.{os.getppid()}.tmp"
-    living.touch()
-    assert len(list(tmp_path.iterdir())) == 3
+    (killed,) = set(tmp_path.iterdir()) - {path}
+    living = tmp_path / killed.name.replace(killed.name.split(".")[-2], str(os.getppid()))
+    elsewhere, forgotten = tmp_path / ".file.other.1.tmp", tmp_path / ".file.other.2.tmp"
+    for temporary in (living, elsewhere, forgotten):
+        temporary.touch()
+    os.utime(forgotten, (0, 0))
     with files.replacing(path) as temporary:
         temporary.write_text("new")
-    assert set(tmp_path.iterdir()) == {path, living}  # half of the killed one's file is gone
+    assert set(tmp_path.iterdir()) == {path, living, elsewhere}
 
 
 @pytest.mark.parametrize("rows", [0, 3, 10_000])
