@@ -3,6 +3,7 @@
     python speed/rates.py results                 # writes resources/plan/{rates,yields}.tsv
     python speed/rates.py results other/results   # the second for stages that the first has not
     python speed/rates.py --compare results       # planned against measured, as Markdown
+    python speed/rates.py results --configfile my.yaml   # of a run with the same option
 
 Each argument is the `results/` of a finished run that nothing ran beside. Its recipe, under this
 checkout's `config.yaml`, should be as it was then. Core seconds are a job's wall time (Snakemake's
@@ -66,27 +67,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("results", nargs="+", type=Path)
     parser.add_argument("--cores", type=int, default=os.cpu_count(), help="that the runs had")
+    parser.add_argument("--configfile", type=Path, help="that the runs had")
     parser.add_argument("--folder", type=Path, default=PLAN, help="of rates.tsv and yields.tsv")
     parser.add_argument("--compare", action="store_true")
     args = parser.parse_args()
+    given = yaml.safe_load(args.configfile.read_text()) if args.configfile else {}
+    folder, results = args.folder.resolve(), [path.resolve() for path in args.results]
     os.chdir(ROOT)
-    runs = [_run(results.resolve(), args.cores) for results in args.results]
+    runs = [_run(path, given, args.cores) for path in results]
     if args.compare:
         for run in runs:
-            _compare(run, args.folder)
+            _compare(run, folder)
         return
-    args.folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for name, measure in (("rates", _rates), ("yields", _yields)):
         found = pd.concat([pd.DataFrame(measure(run, args.cores)) for run in runs])
         keys = {"rates": ["rule", "engine"], "yields": ["makes", "of"]}[name]
         found = found.drop_duplicates(keys).sort_values(keys)
-        table_file.write(found, args.folder / f"{name}.tsv")
+        table_file.write(found, folder / f"{name}.tsv")
 
 
-def _run(results: Path, cores: int) -> Run:
+def _run(results: Path, given: dict[str, Any], cores: int) -> Run:
     recipe = yaml.safe_load((results / "run_config.yaml").read_text())["recipe"]
-    config = content_of(load(ROOT, {"recipe": recipe}))
-    run = Run(results, recipe, config, jobs(TARGET, {"recipe": recipe}, cores))
+    given = {"recipe": recipe, **given}
+    run = Run(results, recipe, content_of(load(ROOT, given)), jobs(TARGET, given, cores))
     run.jobs = [
         job for job in run.jobs if all(run.path(it).exists() for it in (job.timing, *job.outputs))
     ]
