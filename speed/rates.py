@@ -80,11 +80,11 @@ def main() -> None:
             _compare(run, folder)
         return
     folder.mkdir(parents=True, exist_ok=True)
-    for name, measure in (("rates", _rates), ("yields", _yields)):
-        found = pd.concat([pd.DataFrame(measure(run, args.cores)) for run in runs])
-        keys = {"rates": ["rule", "engine"], "yields": ["makes", "of"]}[name]
-        found = found.drop_duplicates(keys).sort_values(keys)
-        table_file.write(found, folder / f"{name}.tsv")
+    tables = (("rates", _rates, list(rates.RATES)), ("yields", _yields, list(rates.YIELDS)))
+    for name, measure, columns in tables:
+        rows = [row for run in runs for row in measure(run, args.cores)]
+        found = pd.DataFrame(rows, columns=columns).drop_duplicates(columns[:2])
+        table_file.write(found.sort_values(columns[:2]), folder / f"{name}.tsv")
 
 
 def _run(results: Path, given: dict[str, Any], cores: int) -> Run:
