@@ -156,7 +156,7 @@ def _json(path: Path) -> dict[str, Any]:
     """The object in a JSON file; an empty one if there is none, as others will say."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

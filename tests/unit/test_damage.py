@@ -24,7 +24,7 @@ from transformers import AutoModelForCausalLM, HubertModel
 from slamflow import files, runstate
 from slamflow.benchmarks import ngram_scoring
 from slamflow.lm import documents, ngram, rows, saved
-from slamflow.report import quality_file, table_file, tables
+from slamflow.report import quality_file, run_config, table_file, tables
 from slamflow.report.page import costs
 from slamflow.tables import training as training_table
 from slamflow.tokeniser import (
@@ -321,3 +321,14 @@ def test_packed_rows_that_contradict_their_metadata(
     files.write_table(table, tmp_path / "p.parquet", packed_table.SCHEMA)
     with pytest.raises(ValueError, match=r"p\.parquet: its metadata lack the number `context`"):
         rows.read(tmp_path / "p.parquet")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(b"a: [1", "cannot be read"), (b"a\xff: 1", "cannot be read"), (b"- a", "holds no keys")],
+)
+def test_the_config_of_the_last_run(tmp_path: Path, content: bytes, told: str) -> None:
+    path = tmp_path / "run_config.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"run_config\.yaml: {told}.*the next run writes it anew"):
+        run_config.read(path)

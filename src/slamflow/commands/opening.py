@@ -9,10 +9,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import yaml
-
 from slamflow import files, pretrained
 from slamflow.lm import vocabulary
+from slamflow.report import run_config
 from slamflow.tokeniser import codebook, hubert_places
 
 CODEBOOK, HUBERT, REFERENCE = "kmeans.safetensors", "hubert", "hubert.json"
@@ -160,10 +159,12 @@ def _named(place: Path) -> dict[str, Any]:
     """What is said of a tokeniser's HuBERT: beside it, or by the config of the last run."""
     path, config = place / REFERENCE, place.parent.parent / "run_config.yaml"
     if path.is_file():
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return found
+        found = files.read_json(path)
+        if not isinstance(found, dict) or not isinstance(found.get("model"), str):
+            raise ValueError(f"{path}: names no `model`; give --hubert")
+        return {"model": found["model"], "revision": found.get("revision")}
     if not config.is_file():
         return {}
-    run = yaml.safe_load(config.read_text(encoding="utf-8"))
+    run = run_config.read(config)
     name = run.get("tokenisers", {}).get(place.name, {}).get("hubert")
     return {"data_root": run.get("data_root") or ".", **(run.get("huberts", {}).get(name) or {})}

@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 from huggingface_hub import EvalResult, ModelCard
 
 from slamflow.lm import cards
-from slamflow.report import table_file
+from slamflow.report import run_config, table_file
 
 SPEECH = """\
 ## Speech
@@ -46,7 +45,7 @@ def text(
     data.license = licence or data.license
     run = model.parent.parent / "run_config.yaml"
     if run.is_file():
-        datasets, base = lineage(yaml.safe_load(run.read_text(encoding="utf-8")), model.name)
+        datasets, base = lineage(run_config.read(run), model.name)
         data.datasets = datasets or data.datasets
         data.base_model = base or data.base_model
     before = re.split(r"^## (?:Speech|Results)$", card.text, maxsplit=1, flags=re.MULTILINE)[0]

@@ -72,7 +72,7 @@ def _description(source: Path) -> dict[str, Any]:
     path = source / "config.json"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: cannot be read ({pretrained.reason(error)})") from None
     if not isinstance(found, dict):
         raise ValueError(f"{path}: is no JSON object; fetch it anew")

@@ -83,7 +83,7 @@ def _settings(path: Path) -> dict[str, Any]:
         dilations = found["resblock_dilation_sizes"]
         numbers += [n for each in (*lists.values(), *dilations) for n in each]
         dropout = float(durations.get("var_pred_dropout", 0.5))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path}: is no config of a Code-HiFi-GAN ({error!r})") from None
     if others := [name for name in OTHERS if found.get(name)]:
         raise ValueError(f"{path}: {others[0]}: vocoders that need more than units are not read")

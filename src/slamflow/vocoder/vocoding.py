@@ -35,7 +35,7 @@ def load(folder: Path, codebook: Path | None = None, device: str = "cpu") -> Any
     try:
         described = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
         kind = KINDS[described["model_type"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         pretrained.check(Path(folder))
         raise ValueError(
             f"{folder}: holds no vocoder ({error!r}); a released one is converted first"

@@ -36,7 +36,7 @@ def libri_light(path: Path) -> list[Span]:
         spans = [(float(start), float(end)) for start, end in pairs]
     except FileNotFoundError:
         raise ValueError(f"no {beside.name} beside it") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{beside.name}: no voice_activity ({error!r})") from None
     if not all(math.isfinite(time) for span in spans for time in span):
         raise ValueError(f"{beside.name}: a time in voice_activity is not finite")

@@ -9,6 +9,7 @@ import numpy as np
 import yaml
 
 from slamflow import provenance
+from slamflow.report import run_config
 from slamflow.report.page import graph
 from slamflow.report.page.material import Material
 
@@ -35,8 +36,7 @@ def build(material: Material) -> dict[str, Any] | str:
 def _config(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
-    found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return {key: value for key, value in found.items() if key not in PRIVATE}
+    return {key: value for key, value in run_config.read(path).items() if key not in PRIVATE}
 
 
 def seeds(config: Any, place: str = "") -> list[tuple[str, int]]:
