@@ -5,6 +5,7 @@
 What is built is said by recipes/{recipe}.yaml under config.yaml; see docs/workflow.md.
 """
 
+import gc
 import os
 import signal
 import sys
@@ -45,6 +46,10 @@ for name, value in {
     "TOP_PAD_": 1 << 26,
 }.items():
     os.environ.setdefault(f"MALLOC_{name}", str(value))
+
+
+# what is loaded by now stays: to look for it again and again takes a sixth of a dry run
+gc.freeze()
 
 
 include: "rules/common.smk"
