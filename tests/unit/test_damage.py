@@ -23,9 +23,13 @@ from transformers import AutoModelForCausalLM, HubertModel
 
 from slamflow import files, runstate
 from slamflow.benchmarks import ngram_scoring
+from slamflow.corpora.listing import audio as listing
+from slamflow.corpora.recorded import audio as recordings
 from slamflow.lm import documents, ngram, rows, saved
 from slamflow.report import quality_file, run_config, table_file, tables
 from slamflow.report.page import costs
+from slamflow.tables import downloads as downloads_table
+from slamflow.tables import packed as packed_table
 from slamflow.tables import training as training_table
 from slamflow.tokeniser import (
     bpe,
@@ -309,8 +313,6 @@ def test_nothing_is_made_of_a_table_of_another_kind(results: Path) -> None:
 def test_packed_rows_that_contradict_their_metadata(
     tmp_path: Path, wrong: dict[str, Any], told: str
 ) -> None:
-    from slamflow.tables import packed as packed_table
-
     facts = {"context": "4", "vocabulary": "22", "units": "20"}
     schema = packed_table.SCHEMA.with_metadata(facts)
     columns = {"tokens": [[1, 2, 3, 4]], "borders": [[0]], "held_out": [False], "corpus": [None]}
@@ -332,3 +334,21 @@ def test_the_config_of_the_last_run(tmp_path: Path, content: bytes, told: str) -
     path.write_bytes(content)
     with pytest.raises(ValueError, match=rf"run_config\.yaml: {told}.*the next run writes it anew"):
         run_config.read(path)
+
+
+def test_a_recording_of_a_download_that_is_no_longer_what_was_fetched(tmp_path: Path) -> None:
+    name = "downloads/spoken/a.flac"
+    (tmp_path / name).parent.mkdir(parents=True)
+    (tmp_path / name).write_bytes(speech_tables.table(1)["audio"][0].as_py()["bytes"])
+    path, digest = tmp_path / name, files.sha256(tmp_path / name)
+    fetched = {"path": [name], "bytes": [path.stat().st_size], "sha256": [digest]}
+    manifest = pa.table(fetched, schema=downloads_table.SCHEMA)
+    config = {"folder": "downloads/spoken", "shards": 1, "minimum": 0.0, "maximum": None}
+    listed = listing.list_files(config, tmp_path, manifest)
+    config["segments"] = "vad"
+    assert len(recordings.cut(config, listed, 0, tmp_path, "cut_audio x")[0]) == 1
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"a\.flac: damaged \(its SHA-256 is not that of the"):
+        recordings.cut(config, listed, 0, tmp_path, "cut_audio x")

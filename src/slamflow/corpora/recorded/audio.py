@@ -12,6 +12,7 @@ import soundfile
 
 from slamflow import logs
 from slamflow.corpora.recorded import decoding, pauses, segments
+from slamflow.corpora.recorded.listed import check
 from slamflow.tables import rejected as rejected_table
 from slamflow.tables import speech as speech_table
 
@@ -89,7 +90,10 @@ def _file(
     try:
         if listed["reason"] is not None:
             raise _LeftOutError(listed["reason"])
-        path = _unchanged(Path(data_root) / name, listed["bytes"])
+        path = Path(data_root) / name
+        check(path, listed)
+        if not listed["bytes"]:
+            raise _LeftOutError("empty")
         heard, spans = _heard(path, config, given is not None)
     except _LeftOutError as error:
         return [_rejected(part, name, str(error)) for part in wanted or [whole]], 0.0, 0.0
@@ -146,17 +150,6 @@ def _detector() -> "Detector":
     from slamflow.corpora.recorded.voice_activity import Detector  # torch takes seconds
 
     return Detector()
-
-
-def _unchanged(path: Path, size: int | None) -> Path:
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file; set `data_root`, or raise `source.version`")
-    found = path.stat().st_size
-    if found != size:
-        raise ValueError(f"{path}: has changed since it was listed; raise `source.version`")
-    if found == 0:
-        raise _LeftOutError("empty")
-    return path
 
 
 def _numbered(parts: Sequence[segments.Segment], item: str) -> list[segments.Segment]:

@@ -12,6 +12,7 @@ import soundfile
 
 from slamflow import audio, logs
 from slamflow.corpora.recorded import decoding
+from slamflow.corpora.recorded.listed import check
 from slamflow.corpora.recorded.parquet_columns import Columns, columns_of
 from slamflow.tables import rejected as rejected_table
 from slamflow.tables import speech as speech_table
@@ -72,10 +73,7 @@ def _utterances(listed: Row, data_root: Path, config: Mapping[str, Any]) -> Iter
         yield {"id": listed["id"], "source": listed["path"], "reason": listed["reason"]}
         return
     path = data_root / listed["path"]
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file; set `data_root`, or raise `source.version`")
-    if path.stat().st_size != listed["bytes"]:
-        raise ValueError(f"{path}: has changed since it was listed; raise `source.version`")
+    check(path, listed)
     with audio.open_parquet(path) as file:
         columns = columns_of(path, file.schema_arrow, config)
         for number, values in enumerate(_rows(file, columns)):

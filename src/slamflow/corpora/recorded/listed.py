@@ -1,0 +1,27 @@
+"""Whether a file is still what was listed."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from slamflow import files
+
+
+def check(path: Path, row: Mapping[str, Any]) -> None:
+    """See that a file is there, and as it was listed; of a download, to the last byte.
+
+    Args:
+        row: of the sources table.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; set `data_root`, or raise `source.version`")
+    if path.stat().st_size != row["bytes"]:
+        raise ValueError(f"{path}: has changed since it was listed; raise `source.version`")
+    if row["sha256"] and files.sha256(path) != row["sha256"]:
+        raise ValueError(
+            f"{path}: damaged (its SHA-256 is not that of the download); put it back, or delete the"
+            " download's folder and run snakemake again with --forcerun fetch_download"
+        )
