@@ -56,7 +56,7 @@ def capture(path: Path | None, append: bool = False) -> Iterator[None]:
 def trace() -> None:
     """The traceback of the exception that is handled, in the log, if its disk takes it."""
     with contextlib.suppress(OSError):
-        traceback.print_exc()
+        sys.stderr.write(plain(traceback.format_exc()))
     _flush()
 
 

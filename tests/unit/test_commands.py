@@ -185,6 +185,19 @@ def mean_likelihood(network: Any, units: list[int]) -> float:
     return float(terms[torch.arange(len(tokens) - 1), tokens[1:]].mean())
 
 
+def test_tokenise_prints_names_that_a_terminal_would_obey(
+    results: Results, tmp_path: Path, capfd: Terminal
+) -> None:
+    names = ["a\x1b[2J", "b\nc\td"]
+    for name in names:
+        wave(tmp_path / "odd" / f"{name}.wav", 1)
+    printed, said = run(capfd, "tokenise", tmp_path / "odd", "--tokeniser", results.tokeniser)
+    lines = [line.split("\t")[0] for line in printed.splitlines()]
+    shown = (r"a\x1b[2J", r"b\nc\td")
+    assert lines[1:] == [f"{tmp_path / 'odd' / name}.wav" for name in shown]
+    assert "\x1b" not in said
+
+
 def test_score_is_that_of_each_recording_by_itself(
     results: Results, members: list[tuple[Path, Path]], tmp_path: Path, capfd: Terminal
 ) -> None:

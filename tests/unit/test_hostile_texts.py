@@ -2,6 +2,8 @@
 
 import io
 import itertools
+import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -77,6 +79,17 @@ def test_terminals_get_no_commands(capfd: pytest.CaptureFixture[str], tmp_path: 
     line = capfd.readouterr().err.splitlines()[-1]  # before it, this test's own traceback
     assert line.startswith("error: \\x1b[2Ja\\x07") and line.endswith(f"{tmp_path / 'log'})")
     assert line.isprintable()
+
+
+def test_logs_hold_none_either(tmp_path: Path) -> None:
+    code = "import sys\nfrom slamflow import logs\nwith logs.capture(sys.argv[1]):\n"
+    code += "    raise ValueError('one\\x1b[2J')"
+    environment = os.environ | {"PYTHONPATH": str(Path(logs.__file__).parents[1])}
+    command = [sys.executable, "-c", code, str(tmp_path / "log")]
+    done = subprocess.run(command, env=environment, text=True, capture_output=True)
+    assert done.returncode == 1 and done.stderr.startswith("error: one\\x1b[2J (see ")
+    log = (tmp_path / "log").read_text()
+    assert "Traceback" in log and "ValueError: one\\x1b[2J\n" in log and "\x1b" not in log
 
 
 def test_lines_stay(capfd: pytest.CaptureFixture[str]) -> None:

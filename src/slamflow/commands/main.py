@@ -47,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of the output, `head` say, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ValueError, OSError) as error:
-        print(f"slamflow {args.command}: error: {logs.describe(error)}", file=sys.stderr)
+        line = logs.plain(f"slamflow {args.command}: error: {logs.describe(error)}")
+        print(line, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

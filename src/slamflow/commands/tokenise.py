@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from slamflow import logs
 from slamflow.commands import options
 
 if TYPE_CHECKING:
@@ -74,4 +75,5 @@ def _lines(table: "pa.Table", suffix: str) -> Iterator[str]:
             yield json.dumps(values, ensure_ascii=False) + "\n"
             continue
         lists = (" ".join(map(str, values[name])) for name in names[2:])
-        yield "\t".join([values["file"], f"{values['seconds']:.6g}", *lists]) + "\n"
+        name = logs.plain(values["file"]).replace("\n", "\\n")
+        yield "\t".join([name, f"{values['seconds']:.6g}", *lists]) + "\n"
