@@ -10,7 +10,7 @@ localrules:
 
 
 rule write_plan:
-    """Plan jobs, hours, disk and downloads of results/eval.tsv, stage by stage."""
+    """Plan jobs, hours, disk and downloads of a recipe, stage by stage."""
     input:
         rates="resources/plan/rates.tsv",
         yields="resources/plan/yields.tsv",
@@ -35,7 +35,7 @@ rule write_plan:
         machine=plan.machine(),
         given=plan.given(config),
     shell:
-        "python workflow_scripts/write_plan.py --target results/eval.tsv"
+        "python workflow_scripts/write_plan.py"
         " --rates {input.rates:q} --yields {input.yields:q} --gpus {input.gpus:q}"
         " --plan {output.plan:q} --given {params.given:q}"
         " --config {params.config:q} --machine {params.machine:q} --log {log:q}"

@@ -37,7 +37,6 @@ from slamflow.report.plan.jobs import Job, jobs
 
 ROOT = Path(__file__).resolve().parents[1]
 PLAN = ROOT / "resources" / "plan"
-TARGET = "results/eval.tsv"
 ALIKE = 1.5  # jobs whose amounts differ less cannot tell a start from work
 
 
@@ -90,7 +89,8 @@ def main() -> None:
 def _run(results: Path, given: dict[str, Any], cores: int) -> Run:
     recipe = yaml.safe_load((results / "run_config.yaml").read_text())["recipe"]
     given = {"recipe": recipe, **given}
-    run = Run(results, recipe, content_of(load(ROOT, given)), jobs(TARGET, given, cores))
+    config = content_of(load(ROOT, given))
+    run = Run(results, recipe, config, jobs(config["plan"], given, cores))
     run.jobs = [
         job for job in run.jobs if all(run.path(it).exists() for it in (job.timing, *job.outputs))
     ]

@@ -14,6 +14,7 @@ import yaml
 from running import ROOT, TARGET, copy_checkout, planned_jobs, run_snakemake
 
 PLAN = "results/plan.tsv"
+RECIPES = sorted(path.stem for path in (ROOT / "recipes").glob("*.yaml"))
 RECIPE = {"recipe": "pocket_full", "data_root": "/nowhere"}
 
 
@@ -63,13 +64,24 @@ def test_is_made_again_when_the_work_changes_and_only_then(planned: Path) -> Non
 
 
 def test_what_the_command_line_says_is_planned(planned: Path) -> None:
-    asked = {"evaluate": [{"models": ["slm"], "benchmarks": ["lexical"]}]}
+    asked: dict[str, list] = {"evaluate": [{"models": ["slm"], "benchmarks": ["lexical"]}]}
+    asked["plan"] = ["results/eval.tsv", "results/tokenisers.tsv"]
     path = planned / "asked.json"
     path.write_text(json.dumps(asked))
     run_snakemake([PLAN, "--cores", "1", "--configfile", str(path)], planned)
     table = pd.read_csv(planned / PLAN, sep="\t").set_index("rule")
     assert table.loc["score_benchmark", "jobs"] == 1
+    assert table.loc["collect_tokenisers", "jobs"] == 1
     assert "align_model" not in table.index
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_is_planned(recipe: str, planned: Path) -> None:
+    run_snakemake([PLAN, "--cores", "1", "--config", f"recipe={recipe}"], planned)
+    table = pd.read_csv(planned / PLAN, sep="\t").set_index("rule")
+    assert table.loc["total", "jobs"] == table["jobs"].drop("total").sum() > 10
+    assert table.loc["total", "cpu_hours"] > 0
 
 
 def test_a_run_is_planned_by_its_own_rates(crumb: Path, tmp_path: Path) -> None:

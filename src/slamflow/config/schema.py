@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from slamflow.config.fields import Block, Name, Positive, Seed, machine, reference, setting
 from slamflow.config.schema_corpora import Corpus
@@ -15,6 +15,7 @@ from slamflow.config.schema_vocoders import Vocoder
 from slamflow.config.schema_voices import Synthesiser
 
 Some = Annotated[list[Name], Field(min_length=1)]
+Result = Annotated[str, StringConstraints(pattern=r"^results/.")]
 Accuracy = Literal[
     "slamkit-mean",
     "slamkit-sum",
@@ -168,3 +169,6 @@ class Config(Block):
     benchmarks: dict[Name, Benchmark] = setting({}, is_about="what models are asked")
     evaluate: list[Evaluation] = setting([], is_about="which models meet which benchmarks")
     questions: dict[Name, Question] = setting({}, is_about="what a study asks: results/study.tsv")
+    plan: Annotated[list[Result], Field(min_length=1)] = setting(
+        ["results/eval.tsv"], is_about="what results/plan.tsv plans; nothing else looks at it"
+    )

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +22,8 @@ class Job:
     timing: str
 
 
-def jobs(target: str, given: Mapping[str, Any], cores: int | None = None) -> list[Job]:
-    """All jobs behind a target, done ones too: a dry run in the working directory, a checkout.
+def jobs(targets: Sequence[str], given: Mapping[str, Any], cores: int | None = None) -> list[Job]:
+    """All jobs behind targets, done ones too: a dry run in the working directory, a checkout.
 
     Args:
         given: what Snakemake got by `--configfile` and `--config`. Jobs ask for GPUs only with
@@ -33,7 +33,7 @@ def jobs(target: str, given: Mapping[str, Any], cores: int | None = None) -> lis
     Raises:
         ValueError: Snakemake refuses; its own words.
     """
-    command = [sys.executable, "-m", "snakemake", target, "-n", "--forceall", "--nocolor"]
+    command = [sys.executable, "-m", "snakemake", *targets, "-n", "--forceall", "--nocolor"]
     command += ["--profile", "none", "--workflow-profile", "none", "--quiet", "host"]
     command += ["--cores", str(cores)] if cores else []
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
@@ -47,7 +47,7 @@ def jobs(target: str, given: Mapping[str, Any], cores: int | None = None) -> lis
         )
     if done.returncode:
         said = (done.stdout + done.stderr).strip().rsplit("\n\n", 1)[-1]
-        raise ValueError(f"the jobs of {target} cannot be planned: {said}")
+        raise ValueError(f"the jobs of {' '.join(targets)} cannot be planned: {said}")
     return [_job(*found) for found in re.findall(_BLOCK, done.stdout + done.stderr, re.MULTILINE)]
 
 
