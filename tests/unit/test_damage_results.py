@@ -50,8 +50,10 @@ def test_tables_of_results(tmp_path: Path, case: str) -> None:
         ({"tokens": [[1, 2, 3]]}, "row group 0: has rows of other than 4 tokens"),
         ({"tokens": [[1, 2, 3, 22]]}, "or ids beyond 21"),
         ({"borders": [[0, 4]]}, "row group 0"),
+        ({"held_out": [True]}, "has no training rows"),
+        ({"tokens": [], "borders": [], "held_out": [], "corpus": []}, "has no training rows"),
     ],
-    ids=["short", "id", "border"],
+    ids=["short", "id", "border", "held out", "none"],
 )
 def test_packed_rows_that_contradict_their_metadata(
     tmp_path: Path, wrong: dict[str, Any], told: str

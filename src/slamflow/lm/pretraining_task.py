@@ -34,8 +34,6 @@ class Pretraining:
         self.config, self.folder, self.device = config, folder, place.device
         self.origin, self.ranks, self.initial = place.origin, place.ranks, initial
         self.rows, self.held_out, metadata = rows.read(packed)
-        if not len(self.rows):
-            raise ValueError(f"{packed}: has no training rows")
         context = int(metadata["context"])
         vocabulary = int(metadata["vocabulary"])
         units = int(metadata["units"]) if "units" in metadata else None

@@ -95,6 +95,8 @@ def read(path: Path) -> tuple[Rows, Rows, dict[str, float]]:
     context = int(metadata["context"])
     kind = np.uint16 if metadata["vocabulary"] <= 65_536 else np.uint32
     held_out = table["held_out"].to_numpy()
+    if held_out.all():
+        raise ValueError(f"{path}: has no training rows; {files.REMAKE}")
     corpora = table["corpus"].filter(table["held_out"]).to_pylist()
     counts = len(held_out) - len(corpora), len(corpora)
     tokens = [np.empty((count, context), dtype=kind) for count in counts]
