@@ -1,9 +1,9 @@
 """Lay out the speech of a finished `pocket` as others lay out theirs, to measure how it is read.
 
-    python speed/sources.py results /tmp/sources      # writes data and /tmp/sources/sources.yaml
-    python -m http.server 8765 --bind 127.0.0.1 --directory /tmp/sources/web
-    snakemake --cores 2 results/eval.tsv --configfile /tmp/sources/sources.yaml
-    python speed/rates.py results --configfile /tmp/sources/sources.yaml
+    python speed/sources.py results /path/to/sources      # writes data and /path/to/sources/sources.yaml
+    python -m http.server 8765 --bind 127.0.0.1 --directory /path/to/sources/web
+    snakemake --cores 2 results/eval.tsv --configfile /path/to/sources/sources.yaml
+    python speed/rates.py results --configfile /path/to/sources/sources.yaml
 
 An archive of FLAC files, Parquet tables with audio inside, sBLIMP's, StoryCloze's and SALMon's
 folders, and a codebook that was fitted elsewhere. The second line is for another terminal.

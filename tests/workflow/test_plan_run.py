@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -19,13 +18,13 @@ RECIPE = {"recipe": "pocket_full", "data_root": "/nowhere"}
 
 
 @pytest.fixture(scope="module")
-def planned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def planned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = copy_checkout(tmp_path_factory.mktemp("plan") / "checkout")
     (folder / "config.yaml").write_text(yaml.safe_dump(RECIPE))
     run_snakemake(["results/text/stories.parquet", "--cores", "1"], folder)  # is planned as well
     done = run_snakemake([PLAN, "--cores", "1"], folder)
     (folder / "terminal.txt").write_text(done.stdout)
-    yield folder
+    return folder
 
 
 def due(folder: Path) -> set[str]:
