@@ -1,6 +1,6 @@
 """Lay out the speech of a finished `pocket` as others lay out theirs, to measure how it is read.
 
-    python speed/sources.py results /path/to/sources      # writes data and /path/to/sources/sources.yaml
+    python speed/sources.py results /path/to/sources      # writes data, and sources.yaml there
     python -m http.server 8765 --bind 127.0.0.1 --directory /path/to/sources/web
     snakemake --cores 2 results/eval.tsv --configfile /path/to/sources/sources.yaml
     python speed/rates.py results --configfile /path/to/sources/sources.yaml
