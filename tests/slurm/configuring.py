@@ -43,7 +43,7 @@ ReturnToService=2
 SlurmdTimeout=10
 SlurmctldTimeout=10
 KillWait=10
-JobRequeue=1
+JobRequeue=0
 NodeName=cn1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=32 RealMemory=64000
 NodeName=cn2 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs=32 RealMemory=64000 \
 Gres=gpu:fake:2

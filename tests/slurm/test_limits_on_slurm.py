@@ -19,9 +19,8 @@ def test_a_training_goes_on_after_its_time_limit(
     cluster: Cluster, undisturbed: Path, tmp_path: Path
 ) -> None:
     folder = copy_run(undisturbed, tmp_path.resolve() / "checkout", "models")
-    short = ["--set-resources", "pretrain_model:runtime=2"]
-    warned = ["--default-resources", "slurm_extra='--signal=USR1@30'"]
-    with submitted(cluster, folder, [MODEL, *short, *warned]) as call:
+    short = ["--set-resources", "pretrain_model:runtime=7"]  # so the warning comes after 90 seconds
+    with submitted(cluster, folder, [MODEL, *short]) as call:
         rank = call.wait_for(lambda: find(folder, rank_of(STATE)), "rank")
         call.wait_for(lambda: step_of(folder / STATE), "checkpoint")
         os.kill(rank, signal.SIGSTOP)  # a slow one

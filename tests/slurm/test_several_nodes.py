@@ -10,6 +10,8 @@ from observing import log
 from running import run_snakemake
 from submitting import MODEL, STATE, copy_run, submitted
 
+pytestmark = pytest.mark.slow  # a minute, most of which is waiting
+
 
 def train_with(folder: Path, **training: Any) -> None:
     """Change the model's training in a checkout's config."""
@@ -31,7 +33,7 @@ def one_node(undisturbed: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def test_the_weights_are_the_same(cluster: Cluster, one_node: Path, tmp_path: Path) -> None:
     folder = copy_run(one_node, tmp_path.resolve() / "checkout", "models")
     train_with(folder, nodes=2)
-    with submitted(cluster, folder, [MODEL], look=20) as call:
+    with submitted(cluster, folder, [MODEL], look=25) as call:
         job = call.wait_for(cluster.running, "job")
         pairs = cluster.run("scontrol", "--oneliner", "show", "job", job).split()
         call.wait()

@@ -1,12 +1,14 @@
 """What Slurm is asked for, and what a user is told when it refuses a job, or when a job fails."""
 
 import re
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 from cluster import Cluster
-from submitting import MODEL, copy_run, submitted
+from submitting import MODEL, Call, copy_run, submitted
 
 SMALL = "results/text/crumb-syntactic.parquet"
 REFUSED = "results/tokenisers/crumb-mfcc/kmeans.safetensors"
@@ -52,21 +54,33 @@ def test_nothing_else_is_said(terminal: str) -> None:
     assert not re.search(r"Traceback|Warning|workflow_scripts", terminal)
 
 
-def test_a_training_asks_for_its_gpus_memory_time_and_partition(
-    cluster: Cluster, undisturbed: Path, tmp_path: Path
-) -> None:
-    folder = copy_run(undisturbed, tmp_path.resolve() / "checkout", "models")
+@pytest.fixture(scope="module")
+def waiting(
+    cluster: Cluster, undisturbed: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Call, str]]:
+    """A call whose job, a training on two GPUs, waits in the queue; and the job's number."""
+    folder = copy_run(undisturbed, tmp_path_factory.mktemp("waiting").resolve() / "all", "models")
     config = yaml.safe_load((folder / "config.yaml").read_text())
     config["device"] = "cuda"
     config["models"]["crumb-topline"]["training"]["ranks"] = 2
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
-    cluster.run("scontrol", "update", "partitionname=gpu", "state=down")  # so that it waits
+    cluster.run("scontrol", "update", "partitionname=gpu", "state=down")
     try:
         with submitted(cluster, folder, [MODEL]) as call:
-            job = call.wait_for(lambda: pending(cluster), "job")
-            pairs = cluster.run("scontrol", "--oneliner", "show", "job", job).split()
+            yield call, call.wait_for(lambda: pending(cluster), "job")
     finally:
         cluster.run("scontrol", "update", "partitionname=gpu", "state=up")
+
+
+def pending(cluster: Cluster) -> str | None:
+    return next((job for job, (state, _) in cluster.jobs().items() if state == "PENDING"), None)
+
+
+def test_a_training_asks_for_what_its_rule_says(
+    cluster: Cluster, waiting: tuple[Call, str]
+) -> None:
+    call, job = waiting
+    pairs = cluster.run("scontrol", "--oneliner", "show", "job", job).split()
     asked = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
     assert asked["Partition"] == "gpu"
     assert asked["TresPerJob"] in ("gres:gpu:2", "gres/gpu:2")
@@ -74,8 +88,11 @@ def test_a_training_asks_for_its_gpus_memory_time_and_partition(
     assert asked["CPUs/Task"] == "8"
     assert asked["TimeLimit"] == "1-00:00:00"
     assert asked["Requeue"] == "1"
-    assert asked["WorkDir"] == str(folder)
+    assert asked["WorkDir"] == str(call.folder)
 
 
-def pending(cluster: Cluster) -> str | None:
-    return next((job for job, (state, _) in cluster.jobs().items() if state == "PENDING"), None)
+def test_control_c_cancels_the_jobs(cluster: Cluster, waiting: tuple[Call, str]) -> None:
+    call, job = waiting
+    call.process.send_signal(signal.SIGINT)
+    call.wait(1)
+    assert cluster.jobs()[job][0] == "CANCELLED"
