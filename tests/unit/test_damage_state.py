@@ -6,6 +6,7 @@ import damaging
 import pytest
 
 from slamflow import runstate
+from slamflow.training import prepared
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "training.parquet", "deep/more"])
@@ -44,3 +45,23 @@ def test_damaged_notes_of_a_state_start_it_anew(tmp_path: Path, place: int) -> N
         output["out"].unlink()
         with runstate.RunState(tmp_path / "state", block, [], "code") as state:
             assert not state.restore(output) or output["out"].read_text() == "made"
+
+
+@pytest.mark.parametrize("name", ["waves", "targets", prepared.FACTS])
+@pytest.mark.parametrize("place", [0, 50, 99])
+def test_damaged_data_of_a_training_are_made_anew(tmp_path: Path, name: str, place: int) -> None:
+    facts = {"identity": "a" * 64, "hop": 320}
+    folder = tmp_path / "data"
+    assert not prepared.ready(folder, facts)
+    for each in ("waves", "targets"):
+        (folder / each).write_bytes(each.encode() * 100)
+    assert not prepared.ready(folder, facts)  # not finished
+    for each in ("waves", "targets"):
+        (folder / each).write_bytes(each.encode() * 100)
+    prepared.finish(folder, facts)
+    assert prepared.ready(folder, facts)
+    path = folder / name
+    path.write_bytes(damaging.flipped(path.read_bytes(), place))
+    if name != prepared.FACTS or place == 50:
+        assert not prepared.ready(folder, facts) and not list(folder.iterdir())
+    assert not prepared.ready(folder, {**facts, "hop": 160})

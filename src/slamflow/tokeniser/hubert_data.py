@@ -5,8 +5,6 @@ one length are cut anywhere without padding. Frame t begins at sample t × hop.
 """
 
 import dataclasses
-import json
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +14,9 @@ import numpy as np
 
 from slamflow import files, logs
 from slamflow.tokeniser import encoder, features, tokenising, utterances
+from slamflow.training import prepared
 
-WAVES, TARGETS, FACTS = "waves.int16", "targets.npy", "facts.json"
+WAVES, TARGETS = "waves.int16", "targets.npy"
 NONE = 65_535  # the target of frames that the tokeniser gives no unit
 
 
@@ -40,7 +39,7 @@ class Stream:
     @classmethod
     def open(cls, folder: Path) -> Self:
         """Open what `prepare` made."""
-        facts = json.loads((folder / FACTS).read_text())
+        facts = files.read_json(folder / prepared.FACTS)
         waves = np.memmap(folder / WAVES, dtype=np.int16, mode="r")
         targets = np.load(folder / TARGETS, mmap_mode="r")
         return cls(waves, targets, facts["hop"], facts["receptive"])
@@ -79,8 +78,7 @@ def prepare(
         ValueError: the tokeniser has another frame rate, or audio cannot be read.
     """
     facts = {"hop": hop, "receptive": receptive, "identity": identity}
-    done = folder / FACTS
-    if done.exists() and json.loads(done.read_text()) == json.loads(json.dumps(facts)):
+    if prepared.ready(folder, facts):
         return
     place = {name: machine.get(name) for name in ("device", "threads", "ranks")}
     opened, centroids = tokenising.open_tokeniser(codebook, hubert, place)
@@ -92,8 +90,6 @@ def prepare(
         )
     if hubert is None:  # MFCC have no frames of their own
         opened = dataclasses.replace(opened, window=receptive)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
     progress = logs.Progress(label + " (data)", len(utterances.drawn(speech, 0)), "utterances")
     targets: list[np.ndarray] = []
     with (folder / WAVES).open("wb") as stream:
@@ -107,7 +103,7 @@ def prepare(
             targets += [_placed(found[i], n, opened, receptive) for i, n in enumerate(lengths)]
         stream.write(bytes(2 * max(0, receptive - hop)))
     np.save(folder / TARGETS, np.concatenate([np.empty(0, dtype=np.uint16), *targets]))
-    files.write_json(facts, done)
+    prepared.finish(folder, facts)
 
 
 def _written(

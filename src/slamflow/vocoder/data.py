@@ -1,7 +1,5 @@
 """Which utterances a vocoder is trained on, and their units."""
 
-import json
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +13,9 @@ from slamflow import files, logs, workers
 from slamflow.tables import speech as speech_table
 from slamflow.tables import units as units_table
 from slamflow.tokeniser import utterances
+from slamflow.training import prepared
 
-UNITS, FACTS = "units.npz", "facts.json"
+UNITS = "units.npz"
 
 
 class Utterance(NamedTuple):
@@ -81,12 +80,7 @@ def read(folder: Path) -> dict[str, np.ndarray]:
 
 def ready(folder: Path, identity: str) -> bool:
     """Whether the data in `folder` are finished and made from `identity`; else it is emptied."""
-    done = folder / FACTS
-    if done.exists() and json.loads(done.read_text()) == {"identity": identity}:
-        return True
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    return False
+    return prepared.ready(folder, {"identity": identity})
 
 
 def finish(folder: Path, chosen: Chosen, identity: str) -> None:
@@ -99,7 +93,7 @@ def finish(folder: Path, chosen: Chosen, identity: str) -> None:
         sizes=np.array([len(each.units) for each in said]),
         speakers=np.array([each.speaker or "" for each in said]),
     )
-    files.write_json({"identity": identity}, folder / FACTS)
+    prepared.finish(folder, {"identity": identity})
 
 
 def choose(
