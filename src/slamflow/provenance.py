@@ -20,7 +20,7 @@ from typing import Any
 # is in a digest.
 NEUTRAL = frozenset(
     f"slamflow.{name}"
-    for name in "commandline devices disks files lease logs orphans runstate weights".split()
+    for name in "commandline devices disks files lease logs orphans runstate seals weights".split()
 )
 
 LIBRARIES = (

@@ -1,6 +1,7 @@
 """A judge behind an API: what it is asked, waiting, keys, answers that cannot be read."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,18 @@ def test_answers_outlive_what_fails(judge: Judge, tmp_path: Path) -> None:
     other = config(judge, model="another-judge")
     judging.judge(other, table, output, tmp_path, MACHINE)
     assert len(judge.bodies) == 6
+
+
+def test_a_damaged_answer_is_asked_for_again(judge: Judge, tmp_path: Path) -> None:
+    table, output, kept = write(tmp_path / "t.parquet"), tmp_path / "j.parquet", judging.KEPT
+    judging.judge(config(judge), table, output, tmp_path, MACHINE)
+    found = files.read_table(output, judgements_table.SCHEMA)
+    asked, lines = len(judge.bodies), (tmp_path / kept).read_text().splitlines()
+    lines[1] = re.sub(r'(?<="answer": ")', "4", lines[1])
+    (tmp_path / kept).write_bytes("\n".join(lines).encode() + b"\n\xff\n5\n[]")
+    judging.judge(config(judge), table, output, tmp_path, MACHINE)
+    assert len(judge.bodies) == asked + 1
+    assert files.read_table(output, judgements_table.SCHEMA).equals(found)
 
 
 def test_what_cannot_be_is_said_in_one_line(

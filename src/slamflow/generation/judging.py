@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import requests
 
-from slamflow import files, logs, provenance
+from slamflow import files, logs, provenance, seals
 from slamflow.downloads import retrying
 from slamflow.tables import judgements as judgements_table
 from slamflow.tables import transcripts as transcripts_table
@@ -23,7 +23,7 @@ from slamflow.workers import in_order
 
 TIMEOUT = (30, 300)  # seconds until a connection, and until an answer
 AT_ONCE = 4  # requests, unless the machine says otherwise
-KEPT = "answers.jsonl"  # in the state folder: what was asked, as a digest, and the answer
+KEPT = "answers.jsonl"  # in the state folder: digests of what was asked, and the answers
 TEXT, PROMPT = "{text}", "{prompt}"
 _TASK = (
     "A speech model was given the beginning of a recording and went on speaking by itself. {what}"
@@ -90,7 +90,8 @@ def judge(
         except (retrying.Passing, retrying.Refused) as error:
             raise ValueError(f"judge: {error}; check `url`, `model` and the key") from None
         with writing, (state / KEPT).open("a", encoding="utf-8") as file:
-            file.write(f"\n{json.dumps([digest, answer])}")  # a line that was cut short has ended
+            line = json.dumps(seals.sealed({"asked": digest, "answer": answer}))
+            file.write(f"\n{line}")  # one that was cut short has ended
         return answer
 
     progress = logs.Progress(label, len(rows), "transcripts")
@@ -111,14 +112,18 @@ def score(answer: str) -> int | None:
 
 
 def _kept(path: Path) -> dict[str, str]:
-    """Answers by the digest of what was asked; a line that a kill has cut short is no answer."""
+    """Answers by the digest of what was asked; a line that is cut short or damaged is no answer."""
     found = {}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    for line in text.splitlines():
         try:
-            digest, answer = json.loads(line)
+            match seals.opened(json.loads(line)):
+                case {"asked": str(asked), "answer": str(answer)}:
+                    found[asked] = answer
+                case [str(asked), str(answer)]:  # of older versions
+                    found[asked] = answer
         except ValueError:
             continue
-        found[digest] = answer
     return found
 
 
