@@ -2,10 +2,12 @@
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import damaging
 import pandas as pd
 import pytest
 import torch
@@ -226,6 +228,18 @@ def test_a_model_of_phones_goes_up_with_their_list(
     assert "generate" not in out and "tokeniser/phones.json" in hub.files
     text = hub.files["README.md"].decode()
     assert ModelCard(text).data.pipeline_tag == "text-generation" and "## Speech" not in text
+
+
+def test_damaged_weights_stay_here(
+    hub: UploadHub, results: Results, tmp_path: Path, capfd: Terminal
+) -> None:
+    model = tmp_path / results.model.name
+    shutil.copytree(results.model, model)
+    content = (model / "model.safetensors").read_bytes()
+    (model / "model.safetensors").write_bytes(damaging.flipped(content, 50))
+    given = ("--model", model, "--tokeniser", results.tokeniser, "--repository", NAME)
+    line = fails(capfd, "upload", *given)
+    assert f"{model / 'model.safetensors'}: damaged" in line and not hub.files
 
 
 def test_lineage_follows_the_config_of_the_run() -> None:

@@ -53,9 +53,11 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         ValueError: something is missing, or the hub refuses it.
     """
+    from slamflow import pretrained
     from slamflow.commands import opening, readme, speaking
 
     model = opening.model(args.model, FETCHED)
+    pretrained.check(model)
     place = opening.tokeniser_folder(args.tokeniser, model)
     speech = (place / opening.CODEBOOK).is_file()
     contents: dict[str, Path | bytes] = dict(_files(model, MODEL, "", needed=MODEL[2]))
@@ -64,6 +66,7 @@ def run(args: argparse.Namespace) -> None:
         contents |= _hubert(opening.tokeniser(args.tokeniser, args.hubert, model))
     if args.vocoder or (model / opening.VOCODER).is_dir():
         vocoder = speaking.folder(args.vocoder, model)
+        pretrained.check(vocoder)
         contents |= _files(vocoder, VOCODER, f"{opening.VOCODER}/", needed=VOCODER[1])
     found = _results(args.results, model)
     if found is not None and len(found):
