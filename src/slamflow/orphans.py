@@ -5,10 +5,14 @@ and perhaps from another config. So it ends, too, unless it has a state: its nex
 it, and takes over what it made.
 """
 
+import contextlib
+import errno
 import os
 import select
 import signal
 import threading
+import time
+from pathlib import Path
 
 SNAKEMAKE = "SLAMFLOW_SNAKEMAKE"  # the process of the Snakemake that starts jobs
 
@@ -36,14 +40,28 @@ def die_with(pid: int, unless: threading.Event | None = None) -> None:
     """
 
     def wait() -> None:
-        poll = select.poll()
-        poll.register(descriptor, select.POLLIN)
-        poll.poll()
+        _wait(pid, descriptor)
         if unless is None or not unless.is_set():
             os.kill(os.getpid(), signal.SIGKILL)
 
+    descriptor = None
     try:
         descriptor = os.pidfd_open(pid)
     except ProcessLookupError:
         os.kill(os.getpid(), signal.SIGKILL)
+    except OSError as error:
+        if error.errno not in (errno.ENOSYS, errno.EPERM):
+            raise
     threading.Thread(target=wait, name="die_with", daemon=True).start()
+
+
+def _wait(pid: int, descriptor: int | None) -> None:
+    """Wait for the end of a process."""
+    if descriptor is not None:
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        poll.poll()
+        return
+    with contextlib.suppress(OSError):  # a kernel before 5.3, or a container that forbids it
+        while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+            time.sleep(1)

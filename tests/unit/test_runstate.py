@@ -368,19 +368,29 @@ def test_ranks_see_and_write_the_checkpoints_of_their_job(folder: Path) -> None:
         assert latest and latest[0] == 2
 
 
+OLD_KERNEL = """
+def pidfd_open(pid):
+    raise OSError(errno.ENOSYS, "as before Linux 5.3")
+import errno
+os.pidfd_open = pidfd_open
+"""
+
+
+@pytest.mark.parametrize("kernel", ["", OLD_KERNEL], ids=["this kernel", "an old kernel"])
 def test_die_with_a_launcher_that_is_not_the_parent(
-    folder: Path, start: Callable[..., "subprocess.Popen[str]"]
+    folder: Path, start: Callable[..., "subprocess.Popen[str]"], kernel: str
 ) -> None:
     launcher = start("print('ready', flush=True); time.sleep(60)", folder)
     rank = start(
-        f"orphans.die_with({launcher.pid}); print('ready', flush=True)\nwhile True: pass", folder
+        f"{kernel}orphans.die_with({launcher.pid}); print('ready', flush=True)\nwhile True: pass",
+        folder,
     )
     time.sleep(0.2)
     assert rank.poll() is None
     launcher.kill()
     assert rank.wait(timeout=10) == -signal.SIGKILL
     launcher.wait()
-    late = start(f"orphans.die_with({launcher.pid}); time.sleep(60)", folder, wait=False)
+    late = start(f"{kernel}orphans.die_with({launcher.pid}); time.sleep(60)", folder, wait=False)
     assert late.wait(timeout=10) == -signal.SIGKILL
 
 
