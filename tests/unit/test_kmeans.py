@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -155,6 +156,20 @@ def test_a_codebook_must_fit_what_it_is_used_with(tmp_path: Path) -> None:
         codebook.check(origin, path, None)
     with pytest.raises(ValueError, match="fitted on MFCC, but a HuBERT is given"):
         codebook.check(replace(origin, features="mfcc"), path, "a" * 64)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("frame_rate", 0), ("frame_rate", "25"), ("layer", None), ("hubert", 5), ("padding", "0")],
+)
+def test_what_a_codebook_says_of_itself_may_be_nonsense(
+    tmp_path: Path, name: str, value: Any
+) -> None:
+    path = tmp_path / "kmeans.safetensors"
+    origin = codebook.Origin("hubert", 1, 3, 32, 25.0, "a" * 64, 10, 0, centre=0.02)
+    codebook.write(np.zeros((3, 32)), replace(origin, **{name: value}), path)
+    with pytest.raises(ValueError, match=rf"kmeans\.safetensors: its {name} is {value!r}; delete"):
+        codebook.read(path)
 
 
 def test_what_is_no_codebook_is_refused(tmp_path: Path) -> None:

@@ -66,6 +66,11 @@ def read(path: Path) -> tuple[np.ndarray, Origin]:
         ValueError: the file is no codebook, or contradicts itself.
     """
     centroids, origin = _open(path)
+    texts, times = ("features", "hubert", "converted"), ("frame_rate", "centre")
+    for name, value in asdict(origin).items():
+        wanted = str if name in texts else (int, float) if name in times else int
+        if not isinstance(value, wanted) or (name == "frame_rate" and not origin.frame_rate > 0):
+            raise ValueError(f"{path}: its {name} is {value!r}; {files.REMAKE}")
     if centroids.shape != (origin.clusters, origin.dimension) or not np.isfinite(centroids).all():
         raise ValueError(f"{path}: its centroids do not fit its metadata; {files.REMAKE}")
     return centroids, origin
