@@ -40,8 +40,9 @@ class Checkpoints:
     def checkpoint_folder(self, step: int) -> Iterator[Path]:
         """Yield an empty folder to fill; on success it is the checkpoint of `step`.
 
-        It is on the disk before it has its name. Older ones go, but for the last two. To be
-        called by one process of a job only.
+        It is on the disk before it has its name. Older ones go, but for the last two, and so do
+        later ones: the job would have gone on from them if they were whole. To be called by one
+        process of a job only.
         """
         final = self.checkpoints / f"{step:09d}"
         temporary = self.checkpoints / f".{final.name}.tmp"
@@ -63,8 +64,8 @@ class Checkpoints:
                 folders.sync_one(self.checkpoints)
             finally:
                 folders.remove(temporary)
-        kept = {path for _, path in self._complete()[-KEPT:]}
-        for path in set(self.checkpoints.iterdir()) - kept:
+        kept = [path for saved, path in self._complete() if saved <= step][-KEPT:]
+        for path in set(self.checkpoints.iterdir()).difference(kept):
             folders.remove(path)
 
     def _complete(self) -> list[tuple[int, Path]]:

@@ -133,6 +133,25 @@ def test_a_damaged_checkpoint_is_passed_over(folder: Path, inputs: list[Path], d
         assert latest and latest[0] == 2
 
 
+def test_what_is_made_anew_replaces_later_ones_that_are_damaged(
+    folder: Path, inputs: list[Path]
+) -> None:
+    with runstate.RunState(folder, BLOCK, inputs, "code") as state:
+        for step in (190, 200):
+            write_checkpoint(state, step)
+            (folder / "checkpoints" / f"{step:09d}" / "deep" / "weights").write_text(
+                f"wrong!! {step}"
+            )
+    with runstate.RunState(folder, BLOCK, inputs, "code") as state:
+        assert state.latest() is None
+        for step in (50, 100, 150):
+            write_checkpoint(state, step)
+            latest = state.latest()
+            assert latest and latest[0] == step
+    names = sorted(path.name for path in (folder / "checkpoints").iterdir())
+    assert names == ["000000100", "000000150"]
+
+
 def test_a_checkpoint_can_be_written_again(folder: Path, inputs: list[Path]) -> None:
     with runstate.RunState(folder, BLOCK, inputs, "code") as state:
         write_checkpoint(state, 1)
@@ -374,9 +393,11 @@ def pidfd_open(pid):
 import errno
 os.pidfd_open = pidfd_open
 """
+OLD_BUILD = "del os.pidfd_open\n"
+KERNELS = {"this kernel": "", "an old kernel": OLD_KERNEL, "a build for one": OLD_BUILD}
 
 
-@pytest.mark.parametrize("kernel", ["", OLD_KERNEL], ids=["this kernel", "an old kernel"])
+@pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
 def test_die_with_a_launcher_that_is_not_the_parent(
     folder: Path, start: Callable[..., "subprocess.Popen[str]"], kernel: str
 ) -> None:
