@@ -13,6 +13,10 @@ import signal
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 SNAKEMAKE = "SLAMFLOW_SNAKEMAKE"  # the process of the Snakemake that starts jobs
 
@@ -46,13 +50,22 @@ def die_with(pid: int, unless: threading.Event | None = None) -> None:
 
     descriptor = None
     try:
-        descriptor = os.pidfd_open(pid)
+        if hasattr(os, "pidfd_open"):  # Python may be built for older kernels, as conda's is
+            descriptor = os.pidfd_open(pid)
     except ProcessLookupError:
         os.kill(os.getpid(), signal.SIGKILL)
     except OSError as error:
         if error.errno not in (errno.ENOSYS, errno.EPERM):
             raise
     threading.Thread(target=wait, name="die_with", daemon=True).start()
+
+
+def processes(number: int) -> "Executor":
+    """So many worker processes, which end with this one: a killed one cannot end them."""
+    from concurrent.futures import ProcessPoolExecutor  # few jobs need it, all import this module
+    from multiprocessing import get_context
+
+    return ProcessPoolExecutor(number, get_context("spawn"), die_with, (os.getpid(),))
 
 
 def _wait(pid: int, descriptor: int | None) -> None:

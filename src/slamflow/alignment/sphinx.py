@@ -10,16 +10,15 @@ Its acoustic models hear MFCC, so its borders of phones favour units made of MFC
 import functools
 import itertools
 import math
-import multiprocessing
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import numpy as np
 import pocketsphinx
 
+from slamflow import orphans
 from slamflow.alignment import texts
 from slamflow.synthesis import arpabet
 from slamflow.synthesis.espeak import SILENCE, Espeak, EspeakError
@@ -59,9 +58,9 @@ def spread(
     machine: Mapping[str, Any],
 ) -> Iterator[tuple[int, texts.Aligned]]:
     """Index and result of each call of a function, in order, by `threads` processes."""
-    pool = functools.partial(ProcessPoolExecutor, mp_context=multiprocessing.get_context("spawn"))
     called = functools.partial(_call, function)
-    return enumerate(in_order(called, calls, int(machine.get("threads") or 1), 8, pool))
+    threads = int(machine.get("threads") or 1)
+    return enumerate(in_order(called, calls, threads, 8, orphans.processes))
 
 
 def _call(function: Callable[..., texts.Aligned], arguments: tuple[Any, ...]) -> texts.Aligned:

@@ -6,10 +6,8 @@ people would understand, nor is a transcript in the corpus's grammar that the gr
 """
 
 import functools
-import multiprocessing
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from typing import Any
 import numpy as np
 import pocketsphinx
 
-from slamflow import audio, files
+from slamflow import audio, files, orphans
 from slamflow.alignment import sphinx
 from slamflow.generation import bigrams
 from slamflow.generation.words import words
@@ -86,9 +84,8 @@ def transcribe(
         language_model: the folder of `language_model`.
         workers: processes that listen.
     """
-    pool = functools.partial(ProcessPoolExecutor, mp_context=multiprocessing.get_context("spawn"))
     listen = functools.partial(_heard, str(language_model), rate)
-    return in_order(listen, waves, workers, 8, pool)
+    return in_order(listen, waves, workers, 8, orphans.processes)
 
 
 def _heard(language_model: str, rate: int, wave: np.ndarray) -> str:
