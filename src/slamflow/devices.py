@@ -14,6 +14,7 @@ from pathlib import Path
 from slamflow import device_locks, folders, logs
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+DEVICES = Path("/dev")
 PAUSE = 1.0  # seconds between two looks at what is free, about
 
 _kept: list[str] = []  # by this process, until it ends
@@ -27,8 +28,17 @@ def visible() -> list[str]:
     named = os.environ.get(VISIBLE)
     if named is not None:
         return [name.strip() for name in named.split(",") if name.strip() not in ("", "-1")]
-    present = [path for path in Path("/dev").glob("nvidia*") if path.name[6:].isdigit()]
-    return [str(index) for index in range(len(present))]  # as CUDA counts those that it sees
+    # as CUDA counts those that it sees
+    return [str(index) for index, _ in enumerate(DEVICES.glob("nvidia[0-9]*"))]
+
+
+def found() -> bool:
+    """Whether there are GPUs for `device: auto`.
+
+    On a host without a driver CUDA_VISIBLE_DEVICES may be a leftover, of another one's shell.
+    """
+    nodes = [*DEVICES.glob("nvidia[0-9]*"), DEVICES / "nvidiactl", DEVICES / "dxg"]
+    return bool(visible()) and any(node.exists() for node in nodes)
 
 
 @contextlib.contextmanager

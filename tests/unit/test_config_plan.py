@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from slamflow import devices
 from slamflow.config.load import load
 from slamflow.config.plan import Plan
 from slamflow.config.schema import Config
@@ -156,10 +157,22 @@ def resources(plan: Plan) -> dict[str, int | str]:
     return {name: found("models")(slm) for name, found in kinds.items()}
 
 
-@pytest.mark.parametrize(("visible", "gpus"), [("0", 1), ("GPU-1a", 1), ("", 0)])
+@pytest.mark.parametrize(
+    ("visible", "device", "gpus"),
+    [
+        ("0", "nvidia0", 1),
+        ("GPU-1a", "nvidiactl", 1),
+        ("0", "dxg", 1),
+        ("", "nvidia0", 0),
+        ("0", "nvidia-caps", 0),
+    ],
+)
 def test_a_job_asks_for_a_gpu_where_one_may_be_used(
-    visible: str, gpus: int, monkeypatch: pytest.MonkeyPatch
+    visible: str, device: str, gpus: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The variable may be a leftover where there is no driver."""
+    (tmp_path / device).touch()
+    monkeypatch.setattr(devices, "DEVICES", tmp_path)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     slm = SimpleNamespace(model="slm")
     assert plan("auto").gpus()(slm) == gpus

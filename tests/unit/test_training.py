@@ -16,7 +16,7 @@ import torch
 import training_job
 from safetensors.numpy import load_file
 
-from slamflow import files
+from slamflow import devices, files
 from slamflow.training import launcher, order, schedules
 from slamflow.training.device import compute_type
 from slamflow.training.rank import Place
@@ -163,9 +163,23 @@ def test_every_epoch_takes_each_example_once() -> None:
         ({"ranks": 4, "nodes": 2}, "2,3", ("cuda", [2, 3])),
     ],
 )
-def test_places(machine, visible, expected, monkeypatch) -> None:
+def test_places(machine, visible, expected, tmp_path, monkeypatch) -> None:
+    (tmp_path / "nvidia2").touch()
+    monkeypatch.setattr(devices, "DEVICES", tmp_path)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert (launcher.device(machine), launcher.places(machine)) == expected
+
+
+def test_a_gpu_that_only_a_variable_names_is_not_looked_for(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(devices, "DEVICES", tmp_path)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert launcher.device({"device": "auto", "ranks": 1}) == "cpu"
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert devices.visible() == []
+    for index in (0, 1, 7):
+        (tmp_path / f"nvidia{index}").touch()
+    assert devices.visible() == ["0", "1", "2"]
+    assert launcher.device({"device": "auto", "ranks": 1}) == "cuda"
 
 
 def test_more_ranks_than_gpus(monkeypatch) -> None:

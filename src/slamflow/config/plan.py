@@ -94,7 +94,7 @@ class Plan(SpokenInputs):
 
     def _has_gpus(self) -> bool:
         device = self.config.device
-        return device == "cuda" or (device == "auto" and bool(devices.visible()))
+        return device == "cuda" or (device == "auto" and devices.found())
 
     def _training(self, wildcards: Any, section: str) -> Any:
         return getattr(self.config, section)[_named(wildcards, section)].training

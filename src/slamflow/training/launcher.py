@@ -29,7 +29,7 @@ def device(machine: Mapping[str, Any]) -> str:
     """
     found = machine.get("device")
     if found in (None, "auto"):
-        return "cuda" if devices.visible() else "cpu"
+        return "cuda" if devices.found() else "cpu"
     if found not in ("cpu", "cuda"):
         raise ValueError(f"machine setting device: {found!r} is neither cpu nor cuda")
     return str(found)
@@ -50,7 +50,10 @@ def places(machine: Mapping[str, Any]) -> Places:
         return list(range(each or 1))
     gpus = devices.visible()
     if (each or 1) > len(gpus):
-        raise ValueError(f"machine setting ranks: {each} ranks need as many GPUs, not {len(gpus)}")
+        raise ValueError(
+            f"machine setting ranks: {each or 1} ranks need as many GPUs, not {len(gpus)}; if there"
+            f" are more, name them in {devices.VISIBLE}"
+        )
     chosen = gpus[: each or len(gpus)]
     return [int(name) if name.isdigit() else name for name in chosen]
 
@@ -66,6 +69,16 @@ def gpus(machine: Mapping[str, Any]) -> contextlib.AbstractContextManager[None]:
     if device(machine) == "cpu" or nodes(machine) > 1:
         return contextlib.nullcontext()
     return devices.taken(len(places(machine)))
+
+
+def keep_gpus(machine: Mapping[str, Any]) -> None:
+    """Have the GPUs of the ranks from now on, for a job that needs them before its ranks do.
+
+    Raises:
+        ValueError: there are fewer GPUs than ranks.
+    """
+    if device(machine) == "cuda" and nodes(machine) == 1:
+        devices.keep(len(places(machine)))
 
 
 def nodes(machine: Mapping[str, Any]) -> int:
