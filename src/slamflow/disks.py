@@ -1,4 +1,4 @@
-"""Disks that are full or read-only, and too little memory: what a user is told, and can do.
+"""Disks that fail, or are full or read-only, and too little memory: what users are told and can do.
 
 Standard library only, and quick: the Snakefile looks at the disks whenever it is parsed.
 """
@@ -26,6 +26,9 @@ REPAIRS = {
     errno.EROFS: ("the disk is read-only", _CLOSED),
     errno.EACCES: ("you have no right to it", f"change its owner or mode, {AGAIN}"),
     errno.EIO: ("the disk fails", _BROKEN),
+    errno.ESTALE: ("its file server has lost it", f"mount the disk anew, {AGAIN}"),
+    errno.EMFILE: ("too many files are open", f"raise the limit (ulimit -n), {AGAIN}"),
+    errno.ENFILE: ("the machine has too many open files", f"end other programs, {AGAIN}"),
 }
 MEMORY = (
     "memory ran out: run fewer jobs at a time (--cores 1), or set a smaller micro_batch for what is"
@@ -62,10 +65,20 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        code = _code(error)
-        if code in REPAIRS and not (isinstance(error, OSError) and _elsewhere(error, path)):
-            raise OSError(code, os.strerror(code), str(path)) from error
+        raise_known(error, path)
         raise
+
+
+def raise_known(error: Exception, path: Path) -> None:
+    """Raise an error of disk or memory, with the name `path`; it is no fault of what is read there.
+
+    Nothing is raised for other errors.
+    """
+    code = _code(error)
+    if code in REPAIRS and not (isinstance(error, OSError) and _elsewhere(error, path)):
+        raise OSError(code, os.strerror(code), str(path)) from error
+    if describe(error):
+        raise error
 
 
 def describe(error: BaseException) -> str | None:
@@ -107,8 +120,8 @@ def _line(path: object, code: int) -> str:
 
 def _code(error: BaseException) -> int:
     """The number of an error of the operating system; 0 if it is none."""
-    if isinstance(error, OSError):
-        return error.errno or 0
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
     found = re.search(r"\(os error (\d+)\)", str(error))  # safetensors
     return int(found[1]) if found else 0
 

@@ -126,6 +126,7 @@ def open_table(
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file") from None
     except (pa.ArrowException, OSError) as error:
+        disks.raise_known(error, path)
         told = " ".join(str(error).split())
         raise ValueError(f"{path}: not a readable Parquet file ({told}); {REMAKE}") from None
     with file:
@@ -140,6 +141,7 @@ def open_table(
         try:
             yield file
         except (pa.ArrowException, OSError) as error:
+            disks.raise_known(error, path)
             told = " ".join(str(error).split())
             raise ValueError(f"{path}: damaged ({told}); {REMAKE}") from None
 
@@ -231,6 +233,7 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:
+        disks.raise_known(error, path)
         raise ValueError(f"{path}: is no JSON ({error}); {REMAKE}") from None
     if (found := seals.opened(content)) is None:
         raise ValueError(f"{path}: damaged (it has not the digest it had); {REMAKE}")

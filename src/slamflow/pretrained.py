@@ -12,7 +12,7 @@ from huggingface_hub.errors import HfHubHTTPError, StrictDataclassError
 from safetensors import SafetensorError
 from transformers.utils import logging
 
-from slamflow import weights
+from slamflow import disks, weights
 
 FILES = ("*.json", "*.safetensors")
 NONE, ALL = "(?!)", ""  # patterns of names of weights
@@ -99,6 +99,7 @@ def load(
             **settings,
         )
     except ERRORS as error:
+        disks.raise_known(error, folder)
         raise ValueError(
             f"{folder}: cannot be opened as a {name} ({reason(error)}); it needs config.json and"
             " model.safetensors in transformers' layout"

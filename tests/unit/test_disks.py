@@ -226,3 +226,50 @@ def test_after_a_failed_run_killed_jobs_and_full_disks_are_named(
     killed, full = disks.advice([str(log)], tmp_path, disk)
     assert killed.startswith("results/logs/a/b.log: this job was killed; if nobody did it, memory")
     assert full.startswith(f"{disk}: less than 16 MB are left")
+
+
+def starved(path: Path, limit: str, code: str) -> str:
+    """What reading `path` ends with where `limit` holds."""
+    script = (
+        "import resource, sys; import pyarrow as pa; from slamflow import files, logs\n"
+        "path, schema = sys.argv[1], pa.schema([('number', pa.int64())])\n"
+        "pa.set_cpu_count(1); pa.set_io_thread_count(1)\n"
+        f"files.write_json([1], path + '.json'); files.read_table(path, schema).num_rows; {limit}\n"
+        f"try: {code}\n"
+        "except Exception as error: print(logs.describe(error))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(path)],
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("read", "suffix"),
+    [("files.read_table(path, schema)", ""), ("files.read_json(path + '.json')", ".json")],
+)
+def test_where_no_file_can_be_opened_none_is_said_to_be_damaged(
+    tmp_path: Path, read: str, suffix: str
+) -> None:
+    path = tmp_path / "table.parquet"
+    files.write_table(pa.table({"number": [1]}), path, SCHEMA)
+    limit = "resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))"
+    assert starved(path, limit, read) == (
+        f"{path}{suffix}: too many files are open; raise the limit (ulimit -n), then run the same"
+        " command again: what is finished is kept\n"
+    )
+
+
+def test_where_memory_is_short_no_file_is_said_to_be_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "table.parquet"
+    files.write_table(pa.table({"number": np.arange(5_000_000)}), path, SCHEMA)
+    limit = (
+        "used = int(open('/proc/self/statm').read().split()[0]) * 4096\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (used + (20 << 20),) * 2)"
+    )
+    told = starved(path, limit, "[files.read_table(path, schema) for _ in range(50)]")
+    assert told.startswith("memory ran out: run fewer jobs at a time")
