@@ -35,11 +35,11 @@ def replacing(path: Path) -> Iterator[Path]:
     path = Path(path)
     with disks.writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        host = os.uname().nodename
+        here = f".{path.name}.{os.uname().nodename}"
         for old in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-            if _abandoned(old, host):
+            if _abandoned(old, here):
                 old.unlink(missing_ok=True)
-        temporary = path.with_name(f".{path.name}.{host}.{os.getpid()}.tmp")
+        temporary = path.with_name(f"{here}.{os.getpid()}.tmp")
         try:
             yield temporary
             with temporary.open("rb") as written:
@@ -49,13 +49,16 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def _abandoned(temporary: Path, host: str) -> bool:
+def _abandoned(temporary: Path, here: str) -> bool:
     """Whether the process that a temporary file is of has been killed.
 
     Of another host that cannot be known, but nobody writes for hours without a byte.
+
+    Args:
+        here: what its name begins with, up to the process, if it is of this host.
     """
-    owner, process = temporary.name.split(".")[-3:-1]
-    if owner == host.rpartition(".")[2]:
+    owner, _, process = temporary.name.removesuffix(".tmp").rpartition(".")
+    if owner == here:
         return not Path("/proc", process).exists()
     try:
         return time.time() - temporary.stat().st_mtime > ABANDONED

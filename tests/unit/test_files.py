@@ -66,6 +66,24 @@ def test_a_kill_leaves_the_old_file(tmp_path: Path) -> None:
     assert set(tmp_path.iterdir()) == {path, living, elsewhere}
 
 
+def test_hosts_of_one_domain_keep_each_other_s_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, uname = tmp_path / "file", list(os.uname())
+    written = []
+    for host in ("a.cluster.example", "b.cluster.example", "example"):
+        uname[1] = host
+        monkeypatch.setattr(os, "uname", lambda: os.uname_result(uname))
+        with files.replacing(path) as temporary:
+            temporary.touch()
+            written.append(temporary.with_name(temporary.name.replace(f"{os.getpid()}", "9999999")))
+        written[-1].touch()
+    assert set(tmp_path.iterdir()) == {path, *written}
+    with files.replacing(path) as temporary:
+        temporary.touch()
+    assert set(tmp_path.iterdir()) == {path, *written[:2]}
+
+
 @pytest.mark.parametrize("rows", [0, 3, 10_000])
 def test_tables_come_back_as_they_were(tmp_path: Path, rows: int) -> None:
     path = tmp_path / "table.parquet"
