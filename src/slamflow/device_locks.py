@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import functools
 import os
+import secrets
 import stat
 import time
 from collections.abc import Iterator
@@ -26,16 +27,23 @@ def take(name: str) -> int | None:
         ValueError: the file cannot be used.
     """
     descriptor = _opened(name)
-    # Alone at first, and then so that one's ranks can share it. In between, another one may get
-    # it: then this one has not.
+    # Alone at first, and then so that one's ranks can share it. In between, the kernel lets
+    # another one have it, who then shares it, too: of these the last that wrote has it.
     if not _locked(descriptor, fcntl.LOCK_EX):
         os.close(descriptor)
         return None
     start = time.strftime("%Y-%m-%d %H:%M:%S")
-    with contextlib.suppress(OSError):  # the disk may be full
+    mine = f"process {os.getpid()}, since {start}\n{secrets.token_hex(8)}".encode()
+    try:
         os.truncate(descriptor, 0)
-        os.pwrite(descriptor, f"process {os.getpid()}, since {start}".encode(), 0)
-    return _shared(descriptor)
+        os.pwrite(descriptor, mine, 0)
+    except OSError:  # the disk is full
+        return _shared(descriptor)
+    shared = _shared(descriptor)
+    if shared is None or os.pread(shared, 100, 0) == mine:
+        return shared
+    folders.unlock(shared)
+    return None
 
 
 def share(name: str) -> int | None:
@@ -57,7 +65,7 @@ def holder(name: str) -> str | None:
     try:
         if _locked(descriptor, fcntl.LOCK_EX):
             return None
-        text = os.pread(descriptor, 100, 0).decode(errors="replace")
+        text = os.pread(descriptor, 100, 0).split(b"\n")[0].decode(errors="replace")
         return "".join(letter for letter in text if letter.isprintable())  # anybody can write it
     finally:
         os.close(descriptor)

@@ -17,7 +17,7 @@ from typing import IO
 
 import pytest
 
-from slamflow import device_locks, devices
+from slamflow import device_locks, devices, folders
 from slamflow.training import launcher
 
 SOURCE = str(Path(__file__).parents[2] / "src")
@@ -206,6 +206,24 @@ def test_a_rank_of_a_dead_job_takes_nothing(folder: Path, monkeypatch: pytest.Mo
     with pytest.raises(RuntimeError, match="GPU 0 was taken by another job"):
         devices.join()
     os.close(taken)
+
+
+def test_who_is_overtaken_while_it_takes_one_has_none(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared, faster = device_locks._shared, []
+
+    def overtaken(descriptor: int) -> int | None:
+        monkeypatch.setattr(device_locks, "_shared", shared)
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # what the kernel does before it locks anew
+        faster.append(device_locks.take("0"))
+        return shared(descriptor)
+
+    monkeypatch.setattr(device_locks, "_shared", overtaken)
+    assert device_locks.take("0") is None
+    assert faster[0] is not None and device_locks.holder("0")
+    folders.unlock(faster[0])
+    assert device_locks.holder("0") is None
 
 
 def test_a_job_keeps_what_its_ranks_then_use(start: Start) -> None:
