@@ -3,8 +3,10 @@
 `flock` is seen at once by all processes of a host, and ends with its process. Other hosts see it
 on some file systems only: not on NFS with local locks, nor on Lustre with `localflock`. So the
 owner also keeps a file, and changes its content every INTERVAL seconds. A copy on another host
-watches that file, by its own clock alone, since clocks of two hosts differ, and takes over what
-has not changed for PATIENCE seconds. An owner that was wrongly taken for dead ends itself.
+watches that file, and takes over what it has found unchanged in so many looks as there are in
+PATIENCE seconds. It counts looks, since clocks of two hosts differ, and since no owner can be seen
+to live while the file server or the watcher itself stands still. An owner that was wrongly taken
+for dead ends itself.
 
     {name}.lock    host, process and start of the one that has the lock
     {name}.lease   the same and more as JSON; it is removed when its owner ends in order
@@ -25,7 +27,7 @@ from typing import Any
 from slamflow import disks, folders, logs
 
 INTERVAL = 10.0  # seconds between two renewals
-PATIENCE = 60.0  # seconds without one after which an owner counts as dead
+PATIENCE = 60.0  # seconds of looking without one after which an owner counts as dead
 
 
 class Lease:
@@ -101,7 +103,7 @@ class Lease:
             # Time for that owner to end itself if it lives, and for other copies to claim the
             # same: the last one has it.
             time.sleep(2 * INTERVAL)
-            if key(self.path) == self.key:
+            if self._lasts():
                 return descriptor
             os.close(descriptor)
 
@@ -132,26 +134,29 @@ class Lease:
                 logs.info(f"{self.path}: cannot be renewed ({error.strerror})")
 
     def _remove(self) -> None:
-        if key(self.path) == self.key:
+        if self._lasts():
             self.path.unlink()
 
-
-def key(path: Path) -> str | None:
-    """What is particular to the owner that a lease names, if there is one."""
-    found = _read(path)
-    return _parsed(found).get("key") if found is not None else None
+    def _lasts(self) -> bool:
+        found = _read(self.path)
+        return found is not None and _parsed(found).get("key") == self.key
 
 
-def check(path: Path, owner: str | None) -> None:
-    """End this process, by SIGKILL, if the lease is no longer that of `owner` (see `key`).
+def check(path: Path, key: str | None) -> None:
+    """End this process, by SIGKILL, if the lease is no longer that of the owner with this key.
 
     For all that writes what an owner alone may write: it may have been suspended, and another
     copy has taken over.
+
+    Args:
+        path: `{name}.lease`.
+        key: that of the owner's `Lease`; None: as long as there is no owner.
     """
-    if key(path) == owner:
-        return
     found = _read(path)
-    whose = f"{_who(_parsed(found))} has it now" if found is not None else "it is gone"
+    facts = _parsed(found) if found is not None else {}
+    if facts.get("key") == key:
+        return
+    whose = f"{_who(facts)} has it now" if found is not None else "it is gone"
     logs.say(f"{path}: {whose}, since this copy stood still; it ends, and writes nothing more")
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -159,17 +164,15 @@ def check(path: Path, owner: str | None) -> None:
 def _silent(path: Path, found: bytes, holder: str) -> bool:
     """Watch another host's lease: True once it is not renewed, False once it is gone."""
     logs.say(f"{path}: waiting for {holder} ({_who(_parsed(found))})")
-    changed = time.monotonic()
-    while True:
-        asked = time.monotonic()  # before the look: this process may be suspended, too
+    pause, looks = INTERVAL / 5, 0
+    while looks <= PATIENCE / pause:
+        time.sleep(pause)
         now = _read(path)
         if now is None:
             return False
-        if now != found:
-            found, changed = now, time.monotonic()
-        elif asked - changed > PATIENCE:
-            return True
-        time.sleep(INTERVAL / 5)
+        looks = looks + 1 if now == found else 0
+        found = now
+    return True
 
 
 def _place() -> dict[str, Any]:

@@ -176,9 +176,15 @@ class Follow(Checkpoints):
     Call `orphans.die_with` before, so that a rank whose launcher is dead never comes this far.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, owner: str | None) -> None:
+        """Wait for the start of another job, if there is one.
+
+        Args:
+            folder: the state folder.
+            owner: `owner` of the job's `RunState`: the file may name a successor by now.
+        """
         super().__init__(folder)
-        self.owner = lease.key(self.lease)
+        self.owner = owner
         self.lock = folders.locked(
             self.folder / "ranks.lock", fcntl.LOCK_SH, "the start of another job"
         )

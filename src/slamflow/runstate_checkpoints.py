@@ -19,7 +19,7 @@ class Checkpoints:
         self.folder = Path(folder)
         self.checkpoints = self.folder / "checkpoints"
         self.lease = self.folder / "owner.lease"
-        self.owner: str | None = None  # see `lease.key`
+        self.owner: str | None = None  # the key of its lease
 
     def check(self) -> None:
         """End this process if another copy of its job has become the owner."""

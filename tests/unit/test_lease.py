@@ -45,11 +45,13 @@ STATE = """
 from slamflow import runstate
 lease.INTERVAL = 60.0 if host == "old" else lease.INTERVAL  # so that no renewal comes in between
 with runstate.RunState(folder, {}, [], "code") as state:
-    rank = runstate.Follow(folder)
+    rank = runstate.Follow(folder, state.owner)
     with state.checkpoint_folder(1) as checkpoint:
         (checkpoint / "weights").write_text(host)
     say("owner")
     word = sys.stdin.readline().strip()
+    if word == "late rank":
+        rank, word = runstate.Follow(folder, state.owner), "rank"
     (folder / "out").write_text(host)
     if word == "finish":
         state.finish({"out": folder / "out"})
@@ -224,6 +226,24 @@ def test_a_suspended_owner_ends_when_it_goes_on(start: Start, tmp_path: Path) ->
     assert second.poll() is None and f'"process": {second.pid}' in owner(tmp_path)
 
 
+def test_time_in_which_nobody_could_look_does_not_count(start: Start, tmp_path: Path) -> None:
+    """Both stand still, as on a file server that does, and the one that waits goes on first."""
+    first = start("one")
+    second = start("two", patience=2 * PATIENCE, own=False)
+    assert "waiting" in told(second)
+    time.sleep(0.3)
+    for process in (first, second):
+        process.send_signal(signal.SIGSTOP)
+    time.sleep(3 * PATIENCE)
+    second.send_signal(signal.SIGCONT)
+    time.sleep(0.3)
+    first.send_signal(signal.SIGCONT)
+    time.sleep(2 * PATIENCE)
+    assert f'"process": {first.pid}' in owner(tmp_path) and first.poll() is None
+    kill(first)
+    assert "one, process" in told(second) and said(second) == "owner"
+
+
 def test_an_owner_that_goes_on_late_has_ended_before_the_next_begins(
     start: Start, tmp_path: Path
 ) -> None:
@@ -251,7 +271,7 @@ def test_a_suspended_owner_whom_nobody_succeeds_goes_on(start: Start, tmp_path: 
     assert said(first) == "released" and first.wait(10) == 0
 
 
-@pytest.mark.parametrize("word", ["finish", "checkpoint", "rank"])
+@pytest.mark.parametrize("word", ["finish", "checkpoint", "rank", "late rank"])
 def test_an_owner_taken_for_dead_writes_nothing_more(
     start: Start, tmp_path: Path, word: str
 ) -> None:

@@ -325,7 +325,7 @@ def test_a_killed_owner_is_not_waited_for_but_its_ranks_are(
     folder: Path, start: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
 ) -> None:
     rank = """
-    follow = runstate.Follow(folder)
+    follow = runstate.Follow(folder, None)
     print(os.getpid(), file=sys.stderr, flush=True)
     time.sleep(60)
     """
@@ -378,7 +378,7 @@ def test_a_forked_worker_does_not_hold_the_locks_of_its_dead_parent(
 def test_ranks_see_and_write_the_checkpoints_of_their_job(folder: Path) -> None:
     with runstate.RunState(folder, BLOCK, [], "code") as state:
         write_checkpoint(state, 1)
-        ranks = [runstate.Follow(folder) for _ in range(2)]  # the lock is shared
+        ranks = [runstate.Follow(folder, state.owner) for _ in range(2)]  # the lock is shared
         write_checkpoint(ranks[0], 2)
         assert ranks[0].latest() == ranks[1].latest() == state.latest()
         for rank in ranks:

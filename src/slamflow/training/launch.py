@@ -90,6 +90,7 @@ def _launch(
         "device": launcher.device(machine),
         "host": socket.gethostname(),
         "owner": os.getpid(),
+        "key": state.owner,
         "origin": state.origin(),
         "started": started,
     }
@@ -130,8 +131,10 @@ def _export_untrained(
 
 
 def _failure(error: Path, label: str, status: int) -> Exception:
-    if not error.exists():
-        number = -status if status < 0 else 256 - status  # as the launcher passes it on
+    # a look at the folder first: NFS remembers for a while that a file was not there
+    if error.name not in os.listdir(error.parent):
+        # negative as a launcher passes it on, and above 128 as srun does
+        number = -status if status < 0 else 256 - status if status > 192 else status - 128
         if number in (signal.SIGKILL, signal.SIGTERM):
             return RuntimeError(
                 f"{label}: was ended by signal {number}; if nobody sent it, memory ran out:"

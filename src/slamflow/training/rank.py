@@ -67,7 +67,7 @@ def main(path: Path) -> None:
     # on another node, Slurm ends all with the job, and the launcher is what can be watched
     here = job["host"] == socket.gethostname()
     orphans.die_with(job["owner"] if here else os.getppid())
-    state = runstate.Follow(path.parent)
+    state = runstate.Follow(path.parent, job["key"])
     try:
         _train(job, state)
     except Exception as error:
