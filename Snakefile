@@ -36,6 +36,10 @@ os.environ.update(
 )
 # Slurm warns all processes of a job before its time limit; a training makes its own of it
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+if workflow.remote_exec and "SLURM_JOB_ID" in os.environ:
+    os.environ["SLAMFLOW_SLURM_JOB"] = os.environ["SLURM_JOB_ID"]
+# what Slurm tells a job to end is the job itself, and no shell that waits for it
+shell.prefix("set -euo pipefail; exec ")
 # threads that wait must not take a core from the jobs beside them: 2.5 × on a busy machine
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # memory that goes back and forth between a job and the kernel takes a quarter of its time

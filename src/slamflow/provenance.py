@@ -20,7 +20,10 @@ from typing import Any
 # is in a digest.
 NEUTRAL = frozenset(
     f"slamflow.{name}"
-    for name in "commandline devices disks files lease logs orphans runstate seals weights".split()
+    for name in (
+        "commandline devices disks files lease logs orphans runstate seals weights"
+        " training.launcher training.stopping"
+    ).split()
 )
 
 LIBRARIES = (

@@ -47,11 +47,15 @@ def test_one_kind_of_budget(given: dict[str, Any]) -> None:
 def test_steps_fill_the_time_with_what_comes_between_them() -> None:
     plain = budget.Pace(0.1, 0.0, 2.0, 0, 0.0, 0)
     assert plain.steps(100.05) == 1000
-    # 2 s of validation each 10 steps, a checkpoint of 6 s each minute; at the end both, and export
-    busy = budget.Pace(0.1, 6.0, 1.0, 0, 2.0, 10)
+    # 2 s of validation each 10 steps, a checkpoint of 1 s each minute; at the end both, and export
+    busy = budget.Pace(0.1, 1.0, 1.0, 0, 2.0, 10)
     steps = busy.steps(3600)
     training = steps * 0.1 + steps // 10 * 2.0
-    assert training + training / 60 * 6 + 2 + 12 == pytest.approx(3600, abs=3)
+    assert training + training / 60 * 1 + 2 + 2 == pytest.approx(3600, abs=3)
+    # one of 6 s each five minutes, which is 2 %
+    steps = budget.Pace(0.1, 6.0, 1.0, 0, 2.0, 10).steps(3600)
+    training = steps * 0.1 + steps // 10 * 2.0
+    assert training + training / 300 * 6 + 2 + 12 == pytest.approx(3600, abs=3)
     assert plain.steps(-5) == 1
 
 

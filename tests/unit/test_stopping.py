@@ -60,7 +60,7 @@ def test_a_signal_to_the_job_alone(
 ) -> None:
     """As before a time limit, where Slurm cannot be asked."""
     with monkeypatch.context() as slurm:
-        slurm.setenv("SLURM_JOB_ID", "1")
+        slurm.setenv("SLAMFLOW_SLURM_JOB", "1")
         slurm.setenv("PATH", os.devnull)
         job = training(tmp_path, packed)
     job.send_signal(signal.SIGUSR1)
@@ -83,7 +83,7 @@ def test_the_next_may_begin_before_slurm_has_ended_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with monkeypatch.context() as slurm:
-        slurm.setenv("SLURM_JOB_ID", "1")
+        slurm.setenv("SLAMFLOW_SLURM_JOB", "1")
         job = training(tmp_path, packed)
     job.send_signal(signal.SIGTERM)
     log, end = tmp_path / "log.txt", time.monotonic() + 60

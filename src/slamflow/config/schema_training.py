@@ -83,7 +83,9 @@ class Optimisation(Block):
     tensorboard: bool = machine(
         False, is_about="also write the log for TensorBoard, below the stage's state folder"
     )
-    checkpoint_minutes: float = machine(2.0, gt=0, is_about="time between checkpoints (min)")
+    checkpoint_minutes: float = machine(
+        2.0, gt=0, is_about="time between checkpoints (min); more where they would take over 2 %"
+    )
     checkpoint_steps: Positive | None = machine(None, is_about="or: steps between checkpoints")
 
     @model_validator(mode="after")

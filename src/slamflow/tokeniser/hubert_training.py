@@ -9,7 +9,7 @@ from typing import Any
 from slamflow import files, runstate
 from slamflow.tokeniser import codebook as codebook_file
 from slamflow.tokeniser import convolutions
-from slamflow.training import budget, launch, rank
+from slamflow.training import budget, launch, launcher, rank
 
 
 def train(
@@ -48,10 +48,11 @@ def train(
         ValueError: the tokeniser has another frame rate, or does not belong to that HuBERT;
             `initial` has another architecture.
     """
-    started = time.monotonic()  # a budget in hours has the preparation in it
     outputs = launch.outputs(folder, convolutions.PREPROCESSOR)
     data = state.folder / "data"
     if not state.restore(outputs):
+        launcher.keep_gpus(machine)
+        started = time.monotonic()  # a budget in hours has the preparation in it
         clusters = codebook_file.read(codebook)[1].clusters
         if not budget.untrained(config):
             _prepare(config, speech, codebook, hubert, data, state, machine, label)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+CHECKPOINTS = 0.02  # of the time, at most, unless `checkpoint_steps` says when they are made
 MARGIN = 0.01  # of hours: what the measured updates do not know of those to come
 
 
@@ -62,6 +63,6 @@ class Pace:
         step = self.step
         step += self.validation / self.validation_steps if self.validation_steps else 0.0
         step += self.checkpoint / self.checkpoint_steps if self.checkpoint_steps else 0.0
-        step *= 1 + self.checkpoint / (60 * self.checkpoint_minutes)
+        step *= 1 + min(self.checkpoint / (60 * self.checkpoint_minutes), CHECKPOINTS)
         left = seconds - self.validation - 2 * self.checkpoint
         return max(1, math.floor(left / step))

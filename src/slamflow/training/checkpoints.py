@@ -54,7 +54,8 @@ def load(folder: Path, module: torch.nn.Module, measures: Sequence[str]) -> tupl
     state: defaultdict[int, dict[str, torch.Tensor]] = defaultdict(dict)
     for name, tensor in load_file(folder / OPTIMISER).items():
         index, key = name.split(".", 1)
-        state[int(index)][key] = tensor
+        # a copy: NFS cannot remove a checkpoint that a tensor is still mapped from
+        state[int(index)][key] = tensor.clone()
     return state, files.read_table(folder / LOG, training_table.schema(measures))
 
 

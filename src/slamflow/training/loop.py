@@ -80,7 +80,7 @@ def _steps(
     """Make the updates that are left; False if it was stopped before the last one."""
     steps, validation = int(training["steps"]), int(training.get("validation_steps") or 0)
     every = int(place.machine.get("checkpoint_steps") or 0)
-    seconds_between = 60 * float(place.machine.get("checkpoint_minutes") or 2)
+    least = seconds_between = 60 * float(place.machine.get("checkpoint_minutes") or 2)
     shown = place.rank == 0 and bool(place.machine.get("tensorboard"))
     board = Board(state.folder / "tensorboard" if shown else None, history.step)
     progress = logs.Progress(place.label, steps, "steps", done=history.step)
@@ -107,8 +107,10 @@ def _steps(
         saves, stops, look = measuring.agreed([save or stop, stop, look], place)
         looked = done
         if saves:
+            began = time.monotonic()
             _save(engine, history, place, state)
             saved = time.monotonic()
+            seconds_between = max(least, (saved - began) / budget.CHECKPOINTS)
             history.aside()
         board.write(history.rows)
         progress.update(done, **history.latest())

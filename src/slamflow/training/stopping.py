@@ -21,6 +21,7 @@ from slamflow import files, logs, runstate
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)  # of preemption, and of a time limit that is near
 STOP = "stop.json"  # in the state folder: the signal
 STOPPED = "stopped.json"  # the ranks' answer: the step of their checkpoint, and all steps
+JOB = "SLAMFLOW_SLURM_JOB"  # the number of the Slurm job that Snakemake has made of this job
 KILL_WAIT = 600.0  # seconds that Slurm may take to end a job that it has signalled
 
 
@@ -106,7 +107,7 @@ def end(state: runstate.RunState, label: str, first: int) -> None:
         f"{label}: stopped by {signal.Signals(number).name}, with a checkpoint of step"
         f" {found['step']} of {found['steps']}"
     )
-    slurm = os.environ.get("SLURM_JOB_ID")
+    slurm = os.environ.get(JOB)
     if slurm is None:
         raise InterruptedError(f"{stopped}; the same command goes on from there")
     if number == signal.SIGUSR1 and found["step"] == first:
