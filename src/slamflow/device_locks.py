@@ -2,6 +2,10 @@
 
 A lock is held by each process that uses the GPU, a job and its ranks, which may outlive it; it
 ends with the last of them. A file holds who took the lock, for others to read.
+
+A GPU is what CUDA_VISIBLE_DEVICES calls it. Jobs that call it differently do not see each other:
+an index and a UUID, a UUID and its beginning, an index by another CUDA_DEVICE_ORDER. Which index is
+which UUID only CUDA can say. Nor do those in containers with a /tmp or GPUs of their own.
 """
 
 import contextlib

@@ -8,6 +8,9 @@ PATIENCE seconds. It counts looks, since clocks of two hosts differ, and since n
 to live while the file server or the watcher itself stands still. An owner that was wrongly taken
 for dead ends itself.
 
+Where other hosts see the lock, a copy waits for that first: as long as an owner is suspended, and
+until the file server gives up the lock of a dead host.
+
     {name}.lock    host, process and start of the one that has the lock
     {name}.lease   the same and more as JSON; it is removed when its owner ends in order
 """
