@@ -17,6 +17,11 @@ from slamflow.seals import BLANK, KEY
 BESIDE = "beside"  # in the metadata: file name -> SHA-256, as JSON
 METADATA = "__metadata__"
 LARGEST = 100_000_000  # bytes of a header; the library reads no larger one
+MADE = "results"  # folder of what a workflow makes here, and can make anew
+ANEW = (
+    "fetch both anew, or open them as they are with transformers and save the model anew by"
+    " `save_pretrained`"
+)
 
 _SEALED = re.compile(rb'"%b":"([^"]{64})"' % KEY.encode())
 
@@ -66,12 +71,14 @@ def check(path: Path) -> None:
         digest = hashlib.sha256(size + header[:first] + BLANK.encode() + header[end:])
         while portion := stream.read(1 << 20):
             digest.update(portion)
+    made = MADE in path.absolute().parts
     if digest.hexdigest().encode() != found[1]:
-        raise ValueError(f"{path}: damaged (it has not the digest it had); {files.REMAKE}")
+        repair = files.REMAKE if made else "fetch this model anew"
+        raise ValueError(f"{path}: damaged (it has not the digest it had); {repair}")
     for name, wanted in json.loads(json.loads(header)[METADATA].get(BESIDE, "{}")).items():
         other = path.with_name(name)
         if other.is_file() and files.sha256(other) != wanted:
+            again = f"delete {path.name} and run snakemake again to make both anew"
             raise ValueError(
-                f"{other}: is not what {path.name} was written with; delete {path.name} and run"
-                " snakemake again to make both anew"
+                f"{other}: is not what {path.name} was written with; {again if made else ANEW}"
             )

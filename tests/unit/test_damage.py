@@ -47,7 +47,8 @@ LOG = training_table.schema(("loss",)).empty_table()
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file of each kind, made by what makes it in the workflow."""
-    root = tmp_path_factory.mktemp("results")
+    root = tmp_path_factory.mktemp("run") / "results"
+    root.mkdir()
     speech = speech_tables.write(root / "speech.parquet", 12)
     (root / "hubert").mkdir()
     files.write_json({"do_normalize": False}, root / "hubert" / "preprocessor_config.json")
@@ -196,12 +197,22 @@ def test_weights_without_a_digest_are_believed(tmp_path: Path) -> None:
 
 
 def test_a_config_changed_by_hand_is_not_what_the_weights_mean(tmp_path: Path) -> None:
-    artefacts.write(qwen2(training_job.CLUSTERS + 2, 0.3), tmp_path, LOG, "card")
-    path = tmp_path / "config.json"
+    folder = tmp_path / "results" / "model"
+    artefacts.write(qwen2(training_job.CLUSTERS + 2, 0.3), folder, LOG, "card")
+    path = folder / "config.json"
     path.write_text(path.read_text().replace('"rms_norm_eps": 1e-06', '"rms_norm_eps": 1e-05'))
     told = r"config\.json: is not what model\.safetensors was written with; delete model"
     with pytest.raises(ValueError, match=told):
-        saved.load(tmp_path)
+        saved.load(folder)
+    folder.rename(tmp_path / "fetched")
+    told = r"config\.json: is not what model\.safetensors was written with; fetch both anew, or"
+    with pytest.raises(ValueError, match=told):
+        saved.load(tmp_path / "fetched")
+    weights = tmp_path / "fetched" / "model.safetensors"
+    weights.write_bytes(damaging.flipped(weights.read_bytes(), 50))
+    told = r"model\.safetensors: damaged \(it has not the digest it had\); fetch this model anew$"
+    with pytest.raises(ValueError, match=told):
+        saved.load(tmp_path / "fetched")
 
 
 @pytest.mark.parametrize(

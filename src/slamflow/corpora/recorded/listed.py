@@ -18,10 +18,14 @@ def check(path: Path, row: Mapping[str, Any]) -> None:
     """
     if not path.is_file():
         raise ValueError(f"{path}: no such file; set `data_root`, or raise `source.version`")
-    if path.stat().st_size != row["bytes"]:
-        raise ValueError(f"{path}: has changed since it was listed; raise `source.version`")
-    if row["sha256"] and files.sha256(path) != row["sha256"]:
+    same = path.stat().st_size == row["bytes"]
+    if not row["sha256"]:
+        if not same:
+            raise ValueError(f"{path}: has changed since it was listed; raise `source.version`")
+    elif not same or files.sha256(path) != row["sha256"]:
+        name = Path(row["path"]).parts[1]  # below downloads/
         raise ValueError(
             f"{path}: damaged (its SHA-256 is not that of the download); put it back, or delete the"
-            " download's folder and run snakemake again with --forcerun fetch_download"
+            f" folder downloads/{name} and run snakemake again with --forcerun"
+            f" results/downloads/{name}.parquet to fetch it anew"
         )
