@@ -3,6 +3,7 @@
 import contextlib
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -51,13 +52,15 @@ class Checkpoints:
             temporary.mkdir(parents=True)
             try:
                 yield temporary
-                contents = {
-                    str(path.relative_to(temporary)): fingerprint(path)
-                    for path in temporary.rglob("*")
-                    if path.is_file()
-                }
+                paths = [path for path in temporary.rglob("*") if path.is_file()]
+                with ThreadPoolExecutor() as pool:
+                    found = pool.map(fingerprint, paths)
+                    folders.sync(temporary)  # at the same time: the job stands still meanwhile
+                names = [str(path.relative_to(temporary)) for path in paths]
+                contents = dict(zip(names, found, strict=True))
                 (temporary / MARKER).write_text(json.dumps(seals.sealed(contents)))
-                folders.sync(temporary)
+                folders.sync_one(temporary / MARKER)
+                folders.sync_one(temporary)
                 self.check()
                 folders.remove(final)
                 temporary.rename(final)
