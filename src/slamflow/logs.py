@@ -17,13 +17,16 @@ import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from unicodedata import category
+from unicodedata import bidirectional, category
 
 from slamflow import disks, orphans
 
 # Where a process finds the terminal: `/proc/<pid>/fd/<n> <device>:<inode>` of the job that
 # captured its output. Launchers close inherited descriptors, but pass on the environment.
 TERMINAL = "SLAMFLOW_TERMINAL"
+
+# Characters that show what follows in another order.
+REORDERING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 INTERVAL = 5.0  # seconds between two lines of one progress
 
@@ -71,16 +74,19 @@ def describe(error: BaseException) -> str:
 
 
 def plain(text: str) -> str:
-    """A text with its control characters, but for ends of lines, as Python writes them.
+    """A text with what could deceive on a terminal, but for ends of lines, as Python writes it.
 
-    File names and what servers answer may hold any, and terminals obey some.
+    File names and what servers answer may hold any characters, and terminals obey some. Joiners
+    and soft hyphens do no harm, and scripts need them.
     """
     return "".join(
-        each.encode("unicode_escape").decode()
-        if each != "\n" and category(each)[0] == "C"
-        else each
+        each.encode("unicode_escape").decode() if each != "\n" and _deceives(each) else each
         for each in text
     )
+
+
+def _deceives(each: str) -> bool:
+    return category(each) in ("Cc", "Cs") or bidirectional(each) in REORDERING
 
 
 def info(text: str) -> None:

@@ -188,12 +188,12 @@ def mean_likelihood(network: Any, units: list[int]) -> float:
 def test_tokenise_prints_names_that_a_terminal_would_obey(
     results: Results, tmp_path: Path, capfd: Terminal
 ) -> None:
-    names = ["a\x1b[2J", "b\nc\td"]
+    names = ["a\x1b[2J", "b\nc\td", "c\u200d\u202ed"]
     for name in names:
         wave(tmp_path / "odd" / f"{name}.wav", 1)
     printed, said = run(capfd, "tokenise", tmp_path / "odd", "--tokeniser", results.tokeniser)
     lines = [line.split("\t")[0] for line in printed.splitlines()]
-    shown = (r"a\x1b[2J", r"b\nc\td")
+    shown = (r"a\x1b[2J", r"b\nc\td", names[2])
     assert lines[1:] == [f"{tmp_path / 'odd' / name}.wav" for name in shown]
     assert "\x1b" not in said
 

@@ -92,6 +92,12 @@ def test_logs_hold_none_either(tmp_path: Path) -> None:
     assert "Traceback" in log and "ValueError: one\\x1b[2J\n" in log and "\x1b" not in log
 
 
+def test_names_with_joiners_stay(capfd: pytest.CaptureFixture[str]) -> None:
+    names = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 \U0001f469\u200d\U0001f680 co\u00adop"
+    logs.say(names)
+    assert capfd.readouterr().err == f"{names}\n"
+
+
 def test_lines_stay(capfd: pytest.CaptureFixture[str]) -> None:
     logs.say("one\ntwo")
     assert io.StringIO(capfd.readouterr().err).readlines() == ["one\n", "two\n"]

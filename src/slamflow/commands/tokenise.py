@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
+from unicodedata import category
 
 from slamflow import logs
 from slamflow.commands import options
@@ -75,5 +76,7 @@ def _lines(table: "pa.Table", suffix: str) -> Iterator[str]:
             yield json.dumps(values, ensure_ascii=False) + "\n"
             continue
         lists = (" ".join(map(str, values[name])) for name in names[2:])
-        name = logs.plain(values["file"]).replace("\n", "\\n")
+        name = values["file"]
+        if any(category(each) == "Cc" for each in name):  # tabs and ends of lines end a field
+            name = logs.plain(name).replace("\n", "\\n")
         yield "\t".join([name, f"{values['seconds']:.6g}", *lists]) + "\n"
