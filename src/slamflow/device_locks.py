@@ -33,9 +33,10 @@ def take(name: str) -> int | None:
     descriptor = _opened(name)
     # Alone at first, and then so that one's ranks can share it. In between, the kernel lets
     # another one have it, who then shares it, too: of these the last that wrote has it.
-    if not _locked(descriptor, fcntl.LOCK_EX):
+    if not _locked(descriptor, fcntl.LOCK_EX) or _removed(descriptor):
         os.close(descriptor)
         return None
+    _tidy()
     start = time.strftime("%Y-%m-%d %H:%M:%S")
     mine = f"process {os.getpid()}, since {start}\n{secrets.token_hex(8)}".encode()
     try:
@@ -76,7 +77,7 @@ def holder(name: str) -> str | None:
 
 
 def _shared(descriptor: int) -> int | None:
-    if not _locked(descriptor, fcntl.LOCK_SH):
+    if not _locked(descriptor, fcntl.LOCK_SH) or _removed(descriptor):
         os.close(descriptor)
         return None
     folders.own(descriptor)
@@ -90,6 +91,23 @@ def _locked(descriptor: int, mode: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _removed(descriptor: int) -> bool:
+    """Whether the file is none any more, so that others would lock another one."""
+    return os.fstat(descriptor).st_nlink == 0
+
+
+def _tidy() -> None:
+    """Remove the files of Slurm jobs that use no GPU now: each job has names of its own."""
+    for path in FOLDER.glob("gpu-[0-9]*-*"):
+        with contextlib.suppress(OSError):  # it is another user's, or was removed
+            descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+            try:
+                if _locked(descriptor, fcntl.LOCK_EX) and not _removed(descriptor):
+                    path.unlink()
+            finally:
+                os.close(descriptor)
 
 
 @functools.cache

@@ -298,6 +298,40 @@ def test_names(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         devices.taken(1).__enter__()
 
 
+def test_what_slurm_jobs_leave_behind_is_removed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But not what is in use; and who has opened what is then removed has locked nothing."""
+    held = []
+    for job in ("7", "8", "9"):
+        monkeypatch.setenv("SLURM_JOB_ID", job)
+        taken = device_locks.take("0")
+        assert taken is not None
+        folders.unlock(taken) if job == "7" else held.append(taken)
+    monkeypatch.delenv("SLURM_JOB_ID")
+    plain = device_locks.take("1")
+    assert plain is not None
+    folders.unlock(plain)
+    assert {path.name for path in folder.iterdir()} == {"gpu-8-0", "gpu-9-0", "gpu-1"}
+
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    opened = device_locks._opened
+
+    def late(name: str) -> int:
+        monkeypatch.setattr(device_locks, "_opened", opened)
+        descriptor = opened(name)
+        device_locks._tidy()
+        return descriptor
+
+    for lock in (device_locks.take, device_locks.share):
+        monkeypatch.setattr(device_locks, "_opened", late)
+        assert lock("0") is None
+    taken = device_locks.take("0")
+    assert taken is not None and device_locks.take("0") is None
+    for descriptor in [*held, taken]:
+        folders.unlock(descriptor)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
 def test_users_share_them(start: Start, folder: Path) -> None:
     first = start(1, user=65534)
