@@ -153,11 +153,12 @@ def test_every_stage_has_its_place_in_the_plan() -> None:
         (b"\t0\t", b"\tmany\t", "line 2: seconds_a_job is 'many'"),
         (b"\t0\t", b"\t-1\t", "line 2: seconds_a_job is '-1'"),
         (b"\t0\t", b"\tnan\t", "line 2: seconds_a_job is 'nan'"),
-        (b"seconds_a_job", b"start", "has no column seconds_a_job"),
-        (b"rule", b"\xff\xfe", "no table"),
-        (b"", None, "no table"),
+        (b"seconds_a_job", b"start", "has no column `seconds_a_job`"),
+        (b"rule", b"\xff\xfe", "is no table"),
+        (b"\t0\t", b"\t", "line 2: has not 13 fields"),
+        (b"", None, "is no table"),
     ],
-    ids=["word", "negative", "nan", "column", "bytes", "empty"],
+    ids=["word", "negative", "nan", "column", "bytes", "field", "empty"],
 )
 def test_a_damaged_table_of_rates_is_named(
     found: bytes, written: bytes | None, said: str, tmp_path: Path

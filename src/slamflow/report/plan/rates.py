@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+from slamflow.report import table_file
 
 # `seconds` are those of a core: wall time times threads, since a job holds its cores for so long.
 RATES = {"rule": str, "engine": str, "unit": str, "seconds_a_job": float, "seconds": float}
@@ -83,18 +83,13 @@ def gpus(path: Path) -> dict[str, Gpu]:
 
 
 def _rows(path: Path, columns: Mapping[str, type]) -> list[dict[str, Any]]:
-    try:
-        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-    except ValueError as error:  # of pandas, too
-        raise ValueError(f"{path}: no table ({error}): {REPAIR}") from None
-    if missing := [name for name in columns if name not in table]:
-        raise ValueError(f"{path}: has no column {missing[0]}: {REPAIR}")
+    table = table_file.read(path, columns, REPAIR)
     rows = []
     for line, texts in enumerate(table[list(columns)].to_dict("records"), 2):
         row = {name: _value(texts[name], kind) for name, kind in columns.items()}
         if None in row.values():
             wrong = next(name for name in row if row[name] is None)
-            raise ValueError(f"{path}: line {line}: {wrong} is {texts[wrong]!r}: {REPAIR}")
+            raise ValueError(f"{path}: line {line}: {wrong} is {texts[wrong]!r}; {REPAIR}")
         rows.append(row)
     return rows
 
