@@ -1,5 +1,6 @@
 """Damage to tables of results, to packed rows and to downloads."""
 
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,22 @@ def test_the_config_of_the_last_run(tmp_path: Path, content: bytes, told: str) -
     path.write_bytes(content)
     with pytest.raises(ValueError, match=rf"run_config\.yaml: {told}.*the next run writes it anew"):
         run_config.read(path)
+
+
+def test_a_recording_is_not_left_out_because_too_many_files_are_open(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    path = tmp_path / "own" / "a.flac"
+    path.write_bytes(speech_tables.table(1)["audio"][0].as_py()["bytes"])
+    config = {"folder": "own", "shards": 1, "minimum": 0.0, "maximum": None, "segments": "vad"}
+    sources = listing.list_files(config, tmp_path, None)
+    assert len(recordings.cut(config, sources, 0, tmp_path, "cut_audio x")[0]) == 1
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        with pytest.raises(OSError, match=r"Too many open files: '.*a\.flac'"):
+            recordings.cut(config, sources, 0, tmp_path, "cut_audio x")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_a_recording_of_a_download_that_is_no_longer_what_was_fetched(tmp_path: Path) -> None:

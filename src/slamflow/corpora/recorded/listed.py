@@ -14,10 +14,12 @@ def check(path: Path, row: Mapping[str, Any]) -> None:
         row: of the sources table.
 
     Raises:
+        OSError: it cannot be opened, for which no recording is left out.
         ValueError: it is not.
     """
     if not path.is_file():
         raise ValueError(f"{path}: no such file; set `data_root`, or raise `source.version`")
+    path.open("rb").close()  # libsndfile would not say why it cannot be opened
     same = path.stat().st_size == row["bytes"]
     if not row["sha256"]:
         if not same:
