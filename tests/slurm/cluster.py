@@ -1,7 +1,7 @@
 """A real Slurm on this host: munged, slurmctld and two slurmd, which end with the tests.
 
-Node `cn1` has no GPU, `cn2` has two character devices that Slurm takes for GPUs. Both promise
-more cores and memory than there are, so that jobs of any size are started.
+Each node has two character devices that Slurm takes for GPUs, and promises more cores and memory
+than there are, so that jobs of any size are started.
 """
 
 import contextlib

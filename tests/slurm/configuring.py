@@ -44,14 +44,15 @@ SlurmdTimeout=10
 SlurmctldTimeout=10
 KillWait=10
 JobRequeue=0
-NodeName=cn1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=32 RealMemory=64000
-NodeName=cn2 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs=32 RealMemory=64000 \
-Gres=gpu:fake:2
-PartitionName=cpu Nodes=cn1,cn2 Default=YES MaxTime=2-00:00:00 State=UP
-PartitionName=gpu Nodes=cn2 MaxTime=2-00:00:00 State=UP
+NodeName=DEFAULT CPUs=32 RealMemory=64000 Gres=gpu:fake:2
+NodeName=cn1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]}
+NodeName=cn2 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]}
+PartitionName=DEFAULT Nodes=cn1,cn2 MaxTime=2-00:00:00 State=UP
+PartitionName=cpu Default=YES
+PartitionName=gpu
 """
 GPUS = "".join(
-    f"NodeName=cn2 Name=gpu Type=fake File={device}\n" for device in (os.devnull, "/dev/zero")
+    f"NodeName=cn[1-2] Name=gpu Type=fake File={device}\n" for device in (os.devnull, "/dev/zero")
 )
 # A step of a job loses SLURM_CONF to the plugin; an installed Slurm would not need it.
 CLIENT = '#!/bin/sh\nSLURM_CONF="{folder}/slurm.conf" exec "{program}" "$@"\n'

@@ -3,6 +3,7 @@
 import re
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -54,15 +55,15 @@ def test_nothing_else_is_said(terminal: str) -> None:
     assert not re.search(r"Traceback|Warning|workflow_scripts", terminal)
 
 
-@pytest.fixture(scope="module")
+@contextmanager
 def waiting(
-    cluster: Cluster, undisturbed: Path, tmp_path_factory: pytest.TempPathFactory
+    cluster: Cluster, undisturbed: Path, folder: Path, **training: int
 ) -> Iterator[tuple[Call, str]]:
-    """A call whose job, a training on two GPUs, waits in the queue; and the job's number."""
-    folder = copy_run(undisturbed, tmp_path_factory.mktemp("waiting").resolve() / "all", "models")
+    """A call whose job, a training on GPUs, waits in the queue; and the job's number."""
+    copy_run(undisturbed, folder, "models")
     config = yaml.safe_load((folder / "config.yaml").read_text())
     config["device"] = "cuda"
-    config["models"]["crumb-topline"]["training"]["ranks"] = 2
+    config["models"]["crumb-topline"]["training"].update(training)
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     cluster.run("scontrol", "update", "partitionname=gpu", "state=down")
     try:
@@ -76,23 +77,35 @@ def pending(cluster: Cluster) -> str | None:
     return next((job for job, (state, _) in cluster.jobs().items() if state == "PENDING"), None)
 
 
-def test_a_training_asks_for_what_its_rule_says(
-    cluster: Cluster, waiting: tuple[Call, str]
-) -> None:
-    call, job = waiting
+def asked(cluster: Cluster, job: str) -> dict[str, str]:
+    """What a job has asked Slurm for."""
     pairs = cluster.run("scontrol", "--oneliner", "show", "job", job).split()
-    asked = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
-    assert asked["Partition"] == "gpu"
-    assert asked["TresPerJob"] in ("gres:gpu:2", "gres/gpu:2")
-    assert asked["MinMemoryNode"] == "11000M"
-    assert asked["CPUs/Task"] == "8"
-    assert asked["TimeLimit"] == "1-00:00:00"
-    assert asked["Requeue"] == "1"
-    assert asked["WorkDir"] == str(call.folder)
+    return dict(pair.split("=", 1) for pair in pairs if "=" in pair)
 
 
-def test_control_c_cancels_the_jobs(cluster: Cluster, waiting: tuple[Call, str]) -> None:
-    call, job = waiting
-    call.process.send_signal(signal.SIGINT)
-    call.wait(1)
-    assert cluster.jobs()[job][0] == "CANCELLED"
+def test_a_training_asks_for_what_its_rule_says_until_control_c(
+    cluster: Cluster, undisturbed: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path.resolve() / "checkout"
+    with waiting(cluster, undisturbed, folder, ranks=2) as (call, job):
+        found = asked(cluster, job)
+        call.process.send_signal(signal.SIGINT)
+        call.wait(1)
+        assert cluster.jobs()[job][0] == "CANCELLED"
+    assert found["Partition"] == "gpu"
+    assert found["TresPerJob"] in ("gres:gpu:2", "gres/gpu:2")
+    assert found["MinMemoryNode"] == "11000M"
+    assert found["CPUs/Task"] == "8"
+    assert found["TimeLimit"] == "1-00:00:00"
+    assert found["Requeue"] == "1"
+    assert found["WorkDir"] == str(folder)
+
+
+def test_several_nodes_each_have_their_gpus(
+    cluster: Cluster, undisturbed: Path, tmp_path: Path
+) -> None:
+    with waiting(cluster, undisturbed, tmp_path / "checkout", ranks=4, nodes=2) as (_, job):
+        found = asked(cluster, job)
+    assert found["NumNodes"] in ("2", "2-2")
+    assert found["TresPerNode"] in ("gres:gpu:2", "gres/gpu:2")
+    assert found["Partition"] == "gpu"
