@@ -32,12 +32,14 @@ os.environ.update(
     PYTHONPATH=os.pathsep.join(
         filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
     ),
-    SLAMFLOW_SNAKEMAKE=str(os.getpid()),  # see src/slamflow/orphans.py
+    # see src/slamflow/orphans.py and src/slamflow/training/stopping.py
+    SLAMFLOW_SNAKEMAKE=str(os.getpid()),
+    SLAMFLOW_SLURM_JOB=(
+        os.environ.get("SLURM_JOB_ID", "") if workflow.remote_exec else ""
+    ),
 )
 # Slurm warns all processes of a job before its time limit; a training makes its own of it
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-if workflow.remote_exec and "SLURM_JOB_ID" in os.environ:
-    os.environ["SLAMFLOW_SLURM_JOB"] = os.environ["SLURM_JOB_ID"]
 # what Slurm tells a job to end is the job itself, and no shell that waits for it
 shell.prefix("set -euo pipefail; exec ")
 # threads that wait must not take a core from the jobs beside them: 2.5 × on a busy machine

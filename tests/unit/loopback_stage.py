@@ -1,5 +1,6 @@
 """The stage `fetch_download` as a user runs it, for the tests of downloads."""
 
+import contextlib
 import json
 import os
 import runpy
@@ -111,7 +112,11 @@ class Stage:
 
     def arrived(self) -> int:
         """Bytes on the disk of files that are under way."""
-        return sum(path.stat().st_size for path in self.partial.rglob("*.part"))
+        sizes = 0
+        for path in self.partial.rglob("*.part"):
+            with contextlib.suppress(FileNotFoundError):  # it is whole by now
+                sizes += path.stat().st_size
+        return sizes
 
     def killed(
         self, config: Mapping[str, Any], when: Callable[[], bool], fetched: bool = False

@@ -108,7 +108,7 @@ def end(state: runstate.RunState, label: str, first: int) -> None:
         f" {found['step']} of {found['steps']}"
     )
     slurm = os.environ.get(JOB)
-    if slurm is None:
+    if not slurm:
         raise InterruptedError(f"{stopped}; the same command goes on from there")
     if number == signal.SIGUSR1 and found["step"] == first:
         raise InterruptedError(
