@@ -9,13 +9,12 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
 
 import pytest
+from talking import Process, said, told
 
 from slamflow import device_locks, devices, folders
 from slamflow.training import launcher
@@ -37,7 +36,6 @@ with devices.taken(int(arguments[0])):
     sys.stdin.readline()
 say("ended")
 """
-Process = subprocess.Popen[str]
 Start = Callable[..., Process]
 
 
@@ -77,25 +75,6 @@ def start(folder: Path) -> Iterator[Start]:
     for process in started:
         process.kill()
         process.communicate()
-
-
-def said(process: Process) -> str:
-    return line(process, process.stdout)
-
-
-def told(process: Process) -> str:
-    return line(process, process.stderr)
-
-
-def line(process: Process, stream: IO[str] | None) -> str:
-    """The next line that it prints; none if it takes too long."""
-    assert stream
-    watch = threading.Timer(30, process.kill)
-    watch.start()
-    try:
-        return stream.readline().strip()
-    finally:
-        watch.cancel()
 
 
 def release(process: Process) -> None:

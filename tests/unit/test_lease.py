@@ -11,13 +11,12 @@ import signal
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
 
 import pytest
+from talking import Process, said, told
 
 SOURCE = str(Path(__file__).parents[2] / "src")
 PATIENCE = 0.5  # seconds, where an owner is dead or stands still
@@ -60,7 +59,6 @@ with runstate.RunState(folder, {}, [], "code") as state:
             (checkpoint / "weights").write_text(host)
     say("done")
 """
-Process = subprocess.Popen[str]
 Start = Callable[..., Process]
 
 
@@ -105,25 +103,6 @@ def start(tmp_path: Path) -> Iterator[Start]:
     for process in started:
         process.kill()
         process.communicate()
-
-
-def said(process: Process) -> str:
-    return line(process, process.stdout)
-
-
-def told(process: Process) -> str:
-    return line(process, process.stderr)
-
-
-def line(process: Process, stream: IO[str] | None) -> str:
-    """The next line that it prints; none if it takes too long."""
-    assert stream
-    watch = threading.Timer(30, process.kill)
-    watch.start()
-    try:
-        return stream.readline().strip()
-    finally:
-        watch.cancel()
 
 
 def tell(process: Process, word: str) -> None:
