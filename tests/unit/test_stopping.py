@@ -36,11 +36,16 @@ def weights(folder: Path) -> dict[str, bytes]:
 def training(folder: Path, packed: Path, **machine: int) -> subprocess.Popen:
     """A job that has begun to train."""
     job = training_job.start(PRETRAIN, folder, machine, config=CONFIG, packed=packed)
-    log, end = folder / "log.txt", time.monotonic() + 120
-    while not (log.exists() and "ready to train" in log.read_text()):
+    wait_for("ready to train", folder / "log.txt", job, seconds=120)
+    return job
+
+
+def wait_for(text: str, log: Path, job: subprocess.Popen, seconds: float = 60) -> None:
+    """Wait until a job that goes on has written a text into its log."""
+    end = time.monotonic() + seconds
+    while not (log.exists() and text in log.read_text()):
         assert job.poll() is None and time.monotonic() < end, job.communicate()
         time.sleep(0.02)
-    return job
 
 
 def stopped(job: subprocess.Popen) -> tuple[str, int]:
@@ -86,10 +91,7 @@ def test_the_next_may_begin_before_slurm_has_ended_it(
         slurm.setenv("SLAMFLOW_SLURM_JOB", "1")
         job = training(tmp_path, packed)
     job.send_signal(signal.SIGTERM)
-    log, end = tmp_path / "log.txt", time.monotonic() + 60
-    while "waits for Slurm to end the job" not in log.read_text():
-        assert job.poll() is None and time.monotonic() < end
-        time.sleep(0.02)
+    wait_for("waits for Slurm to end the job", tmp_path / "log.txt", job)
     following = training(tmp_path, packed)
     job.send_signal(signal.SIGTERM)
     assert following.communicate(timeout=60)[1] is not None and following.returncode == 0

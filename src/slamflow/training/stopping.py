@@ -140,7 +140,5 @@ def _requeue(slurm: str, stopped: str) -> None:
 def _wait_for_the_end(stopped: str) -> NoReturn:
     """Let Slurm end the job: one that ends itself has failed and is not queued again."""
     logs.info(f"{stopped}; waits for Slurm to end the job")
-    end = time.monotonic() + KILL_WAIT
-    while time.monotonic() < end:
-        time.sleep(1)
+    time.sleep(KILL_WAIT)
     raise InterruptedError(f"{stopped}; the same command goes on from there")
